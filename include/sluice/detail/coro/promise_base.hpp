@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The part of a task's promise that does not depend on its result: where it stands in its routine's
+// await chain, how it hands over, where its frame comes from, and what it may await.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+
+#include <sluice/detail/coro/frame_alloc.hpp>
+#include <sluice/detail/coro/trampoline.hpp>
+
+namespace sluice {
+template <class T>
+class task;
+}
+
+namespace sluice::detail {
+
+template <class T>
+class task_awaiter;
+
+/// What `co_await` takes besides a task: something that makes its operation in the awaiting frame.
+template <class A>
+concept awaitable_call = requires(A&& a, await_site site) { std::forward<A>(a).await_in(site); };
+
+template <class T>
+inline constexpr bool is_task = false;
+template <class T>
+inline constexpr bool is_task<task<T>> = true;  // a prvalue; an lvalue is not awaitable
+
+template <class>
+inline constexpr bool never = false;
+
+/// At the end of a frame: the caller is next, or the routine has finished.
+struct final_awaiter {
+  final_awaiter() noexcept {}
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> frame) const noexcept {
+    frame.promise().hand_back();
+  }
+  void await_resume() const noexcept {}
+};
+
+class promise_base {
+ public:
+  promise_base() noexcept = default;
+  promise_base(const promise_base&) = delete;
+  promise_base& operator=(const promise_base&) = delete;
+
+  std::suspend_always initial_suspend() const noexcept { return {}; }
+  final_awaiter final_suspend() const noexcept { return {}; }
+
+  /// A task is awaited by value: only the expression that makes it can await it.
+  template <class T>
+  task_awaiter<T> await_transform(task<T> child,
+                                  std::source_location at = std::source_location::current());
+
+  template <awaitable_call A>
+  auto await_transform(A&& call, std::source_location at = std::source_location::current()) {
+    return std::forward<A>(call).await_in(await_site{head, at});
+  }
+
+  template <class Other>
+    requires(!awaitable_call<Other> && !is_task<Other>)
+  std::suspend_never await_transform(Other&&) {
+    static_assert(never<Other>,
+                  "co_await takes a task in the expression that makes it, an operation of the "
+                  "library, or std::move(handle) of a join_handle");
+    return {};
+  }
+
+  /// Names the next frame to run: called at the final suspension point.
+  void hand_back() noexcept {
+    if (link->caller != nullptr) {
+      head->hop->next = link->caller->frame();
+    } else {
+      head->hop->end = verdict::finished;
+    }
+  }
+
+  /// The frame this promise lies in. Holds for every task: promises are aligned to at most 16 bytes,
+  /// so that each lies at the same distance from the start of its frame.
+  std::coroutine_handle<promise_base> frame() noexcept {
+    return std::coroutine_handle<promise_base>::from_promise(*this);
+  }
+  static promise_base& of(std::coroutine_handle<> frame) noexcept {
+    return std::coroutine_handle<promise_base>::from_address(frame.address()).promise();
+  }
+
+  static void* operator new(std::size_t bytes) { return frame_allocate(bytes); }
+  static void operator delete(void* frame, std::size_t bytes) noexcept { frame_free(frame, bytes); }
+
+  routine_head* head = nullptr;   // set when awaited or started
+  call_link* link = nullptr;        // in the awaiting frame, or the routine's root
+};
+
+}  // namespace sluice::detail

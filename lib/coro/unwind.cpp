@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Unwinding a stopped routine: its frames are destroyed innermost first, as if an exception that
+// nobody can catch passed through them.
+#include <cxxabi.h>
+
+#include <sluice/detail/coro/promise_base.hpp>
+
+namespace sluice::detail {
+
+namespace {
+
+// The first two words of the C++ runtime's per-thread exception state, as the Itanium C++ ABI
+// (2.2.2) fixes them; <cxxabi.h> only declares the type.
+struct eh_globals {
+  void* caught;
+  unsigned int uncaught;
+};
+
+/// While it lives, std::uncaught_exceptions() reads one more: scope guards see a failure.
+class unwinding_mark {
+ public:
+  unwinding_mark() noexcept : globals_(reinterpret_cast<eh_globals*>(abi::__cxa_get_globals())) {
+    ++globals_->uncaught;
+  }
+  unwinding_mark(const unwinding_mark&) = delete;
+  unwinding_mark& operator=(const unwinding_mark&) = delete;
+  ~unwinding_mark() { --globals_->uncaught; }
+
+ private:
+  eh_globals* globals_;
+};
+
+}  // namespace
+
+void unwind(routine_head& routine) noexcept {
+  const unwinding_mark mark;
+  promise_base* frame = &promise_base::of(routine.leaf);
+  while (frame != nullptr) {
+    call_link* link = frame->link;
+    promise_base* caller = link->caller;  // read before: the promise dies with its frame
+    const std::coroutine_handle<> doomed = std::exchange(link->child, nullptr);
+    doomed.destroy();
+    frame = caller;
+  }
+}
+
+}  // namespace sluice::detail
