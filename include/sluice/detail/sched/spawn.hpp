@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Starting a routine, seen from the templates: the frame is made there, all else is compiled.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <source_location>
+#include <string_view>
+#include <utility>
+
+#include <sluice/config.hpp>
+#include <sluice/detail/coro/promise_base.hpp>
+
+namespace sluice::detail {
+
+struct routine;
+class executor_core;
+class wait_point;
+
+/// Holds the closure and the arguments of a routine for as long as its frames may refer to them.
+/// Allocated as a frame; `drop` destroys and frees it.
+struct start_box {
+  void (*drop)(start_box*) noexcept;
+};
+
+/// What differs between result types, one constant per type.
+struct result_kind {
+  /// The exception that the finished root frame holds, or null.
+  std::exception_ptr (*exception)(std::coroutine_handle<> root) noexcept;
+};
+
+/// A counted reference to a routine's record: what a handle is made of.
+class SLUICE_EXPORT routine_ref {
+ public:
+  routine_ref() noexcept = default;
+  explicit routine_ref(routine* counted) noexcept : r_(counted) {}
+  routine_ref(routine_ref&& o) noexcept : r_(std::exchange(o.r_, nullptr)) {}
+  routine_ref& operator=(routine_ref&& o) noexcept {
+    routine_ref(std::move(o)).swap(*this);
+    return *this;
+  }
+  ~routine_ref() {
+    if (r_ != nullptr) release(r_);
+  }
+  void swap(routine_ref& o) noexcept { std::swap(r_, o.r_); }
+
+  routine* get() const noexcept { return r_; }
+  explicit operator bool() const noexcept { return r_ != nullptr; }
+
+  std::uint64_t id() const noexcept;
+  void request_stop() const noexcept;
+
+  /// The finished root frame, whose result is taken by the caller; throws stopped_error if the
+  /// routine ended stopped. Call once, after it has finished.
+  std::coroutine_handle<> take_finished() const;
+
+  /// Blocks the calling thread until the routine has finished. Panics on a worker.
+  void wait_blocking() const;
+
+ private:
+  static void release(routine* r) noexcept;
+
+  routine* r_ = nullptr;
+};
+
+/// What a new routine is made of. Ownership passes to spawn().
+struct start {
+  std::coroutine_handle<promise_base> frame;  // unstarted root frame
+  const result_kind* kind;
+  start_box* box;                             // may be null
+};
+
+/// Where a routine is started, and by whom.
+struct spawn_site {
+  executor_core* executor;    // null: the running worker's
+  std::source_location at;    // the `go`
+  const char* name = nullptr; // the routine's name; copied
+};
+
+/// Starts a routine. Panics without an executor, given or running.
+SLUICE_EXPORT routine_ref spawn(const start& s, const spawn_site& where);
+
+}  // namespace sluice::detail

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// What a routine can wait for. A closed list: reasons are added, never reused.
+#pragma once
+
+#include <string_view>
+
+#include <sluice/config.hpp>
+
+namespace sluice {
+
+enum class wait_reason : unsigned char {
+  none,
+  chan_send,
+  chan_recv,
+  chan_nil,  // send or receive on a default-constructed channel: for ever
+  join,
+  sleep,
+  yield,
+  blocking,
+  open,
+  read,
+  write,
+  sync,
+  stat,
+  poll,
+  close,
+  settle,  // testing::settle()
+};
+
+/// Returns: the reason in words, as `dump()` prints it: "chan recv".
+SLUICE_EXPORT std::string_view to_string(wait_reason r) noexcept;
+
+}  // namespace sluice

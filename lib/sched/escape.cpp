@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// What happens to an exception that leaves a routine and that nobody joins: it panics.
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <sluice/detail/base/assert.hpp>
+
+#include "sched/executor_core.hpp"
+
+namespace sluice::detail {
+
+namespace {
+
+void print_escape(const escaped& e) {
+  fmt::memory_buffer text;
+  const auto out = std::back_inserter(text);
+  fmt::format_to(out, "sluice: panic: routine {}", e.r.id);
+  if (e.r.name != nullptr) fmt::format_to(out, " \"{}\"", e.r.name);
+  fmt::format_to(out, ", started at {}:{}, ended by an exception that nobody joins: ",
+                 e.r.root.site.file_name(), e.r.root.site.line());
+  try {
+    std::rethrow_exception(e.exception);
+  } catch (const std::exception& x) {
+    fmt::format_to(out, "{}\n", x.what());
+  } catch (...) {
+    fmt::format_to(out, "not a std::exception\n");
+  }
+  static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
+}
+
+}  // namespace
+
+void report_escape(const routine& r, std::exception_ptr e) noexcept {
+  const escaped what{r, std::move(e)};
+  if (r.executor != nullptr && r.executor->options().on_escape) {
+    r.executor->options().on_escape(what);
+    return;
+  }
+  print_escape(what);
+  fatal("routine: exception escaped");
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+#include "sched/executor_core.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include <time.h>
+
+#include <sluice/detail/base/assert.hpp>
+
+#include "base/asymmetric.hpp"
+#include "base/futex.hpp"
+#include "sched/wait.hpp"
+
+namespace sluice::detail {
+
+namespace {
+
+/// All executors of the process, for dumps.
+struct registry {
+  std::mutex mu;
+  std::vector<executor_core*> all;  // guarded by mu
+
+  static registry& instance() {
+    static registry* const r = new registry;  // never destroyed: as routine_pool
+    return *r;
+  }
+};
+
+}  // namespace
+
+executor_core::executor_core(core_options o)
+    : blocking(o.blocking), options_(std::move(o)) {
+  asymmetric_init();
+  const int n = std::clamp(options_.workers, 1, idle_set::max_workers);
+  idle.resize(n);
+  for (int i = 0; i < n; ++i) {
+    workers_.push_back(std::make_unique<worker>(*this, i, options_.seed + static_cast<unsigned>(i)));
+  }
+  registry& r = registry::instance();
+  const std::lock_guard lock(r.mu);
+  r.all.push_back(this);
+}
+
+executor_core::~executor_core() {
+  {
+    registry& r = registry::instance();
+    const std::lock_guard lock(r.mu);
+    std::erase(r.all, this);
+  }
+  // Handles may outlive their executor: what they find must not point here.
+  routine_pool::instance().for_each([this](routine& r) {
+    const spin_guard guard(r.join_lock);
+    if (r.phase.load(std::memory_order_acquire) == routine_phase::done && r.executor == this) {
+      r.executor = nullptr;
+    }
+  });
+}
+
+void executor_core::start() {
+  struct gate {
+    std::mutex mu;
+    std::condition_variable changed;
+    std::size_t made = 0;               // guarded by mu, as all below
+    std::exception_ptr failure;
+    bool open = false;
+  } g;
+  const auto body = [this, &g](worker& w) {
+    try {
+      w.io = options_.make_reactor(*this);
+    } catch (...) {
+      const std::lock_guard lock(g.mu);
+      g.failure = std::current_exception();
+    }
+    {
+      std::unique_lock lock(g.mu);
+      ++g.made;
+      g.changed.notify_all();
+      g.changed.wait(lock, [&] { return g.open; });
+      const bool failed = g.failure != nullptr;
+      if (--g.made == 0) g.changed.notify_all();
+      lock.unlock();
+      if (failed) return;
+    }
+    w.serve();
+    // The reactor stays: who asked the worker to exit may still be about to wake it.
+  };
+  std::size_t started = 0;
+  std::exception_ptr failure;
+  try {
+    for (auto& w : workers_) {
+      w->thread = std::thread(body, std::ref(*w));
+      ++started;
+    }
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  {
+    std::unique_lock lock(g.mu);
+    g.changed.wait(lock, [&] { return g.made == started; });
+    if (failure == nullptr) failure = g.failure;
+    g.failure = failure;
+    g.open = true;
+    g.changed.notify_all();
+    g.changed.wait(lock, [&] { return g.made == 0; });  // none looks at the gate any more
+  }
+  if (failure == nullptr) return;
+  join_workers();
+  for (auto& w : workers_) w->io.reset();
+  std::rethrow_exception(failure);
+}
+
+void executor_core::request_stop_all() noexcept {
+  // seq_cst: before the walk; a routine that is spawned after it reads the flag [X1]
+  stopping_.store(true, std::memory_order_seq_cst);
+  heavy_barrier();
+  const routine_pool& pool = routine_pool::instance();
+  pool.for_each([this](routine& r) { mark_stop(r, this); });
+  heavy_barrier();
+  pool.for_each([this](routine& r) { claim_stop(r, this); });
+}
+
+bool executor_core::stop_routines(time_point deadline) {
+  request_stop_all();
+  for (;;) {
+    // acquire: pairs with routine_ended() [X2]
+    const std::uint32_t seen = ended_.load(std::memory_order_acquire);
+    if (live() == 0) return true;
+    const time_point t = now();
+    if (t >= deadline) return false;
+    futex_wait(ended_, seen, deadline == time_point::max() ? -1 : (deadline - t).count());
+  }
+}
+
+void executor_core::stop_workers() noexcept {
+  for (auto& w : workers_) {
+    if (w->thread.joinable()) w->request(attention_exit);
+  }
+  join_workers();
+  blocking.stop();
+  for (auto& w : workers_) w->io.reset();  // after the pool, whose threads may send operations home
+}
+
+void executor_core::join_workers() noexcept {
+  for (auto& w : workers_) {
+    if (w->thread.joinable()) w->thread.join();
+  }
+}
+
+void executor_core::inject(routine& r) noexcept { inject(&r, &r, 1); }
+
+void executor_core::inject(routine* first, routine* last, std::size_t n) noexcept {
+  foreign_pushes.fetch_add(n, std::memory_order_relaxed);  // relaxed: a figure for stats
+  injected.push(first, last, n);
+  notify();
+}
+
+void executor_core::notify() noexcept {
+  if (!idle.should_wake()) return;
+  const int sleeper = idle.pick();
+  if (sleeper < 0) return;
+  if (worker* w = current_worker()) w->count.wakes.add();
+  workers_[static_cast<std::size_t>(sleeper)]->notify();
+}
+
+bool executor_core::has_stealable_work() const noexcept {
+  if (!injected.empty()) return true;
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& w) { return w->has_stealable(); });
+}
+
+time_point executor_core::now() const noexcept {
+  return is_simulated() ? options_.simulated->now() : monotonic_now();
+}
+
+std::uint64_t executor_core::live() const noexcept {
+  // Ends first, then starts: each end that is counted has its start counted, so that equality means
+  // that at the moment in between none was live.
+  std::uint64_t finished = 0;
+  for (const auto& w : workers_) finished += w->count.finished.load();
+  std::uint64_t started = foreign_spawned.load(std::memory_order_acquire);  // acquire: [K1]
+  for (const auto& w : workers_) started += w->count.spawned.load();
+  return started - finished;
+}
+
+void executor_core::routine_ended() noexcept {
+  if (!is_stopping()) [[likely]] {
+    return;
+  }
+  ended_.fetch_add(1, std::memory_order_release);  // release: pairs with stop_routines() [X2]
+  futex_wake_all(ended_);
+}
+
+void executor_core::request_pause() noexcept {
+  for (auto& w : workers_) {
+    // Seen by the worker before it runs another routine. One that is parked stays where it is: it
+    // need not be woken to hold still.
+    w->attention_.fetch_or(attention_pause, std::memory_order_seq_cst);  // seq_cst: [A3]
+  }
+}
+
+void executor_core::await_pause(time_point until) noexcept {
+  for (auto& w : workers_) {
+    if (w.get() == current_worker()) continue;  // its routine is the one that asks
+    for (;;) {
+      // seq_cst: after the request; pairs with park() [A3]
+      if (w->state.load(std::memory_order_seq_cst) == worker_state::parked) break;
+      if (w->paused.load(std::memory_order_acquire) != 0) break;  // acquire: hold_still() [W2]
+      const time_point t = monotonic_now();
+      if (t >= until) break;  // inside a routine's code, which shows as running
+      futex_wait(w->paused, 0, std::min<std::int64_t>((until - t).count(), 200'000));
+    }
+  }
+}
+
+void executor_core::end_pause() noexcept {
+  for (auto& w : workers_) w->withdraw(attention_pause);
+}
+
+/// Ends the pause on every way out of while_all_paused().
+class executor_core::pause_guard {
+ public:
+  explicit pause_guard(const std::vector<executor_core*>& all) noexcept : all_(all) {
+    for (executor_core* ex : all_) ex->request_pause();
+  }
+  pause_guard(const pause_guard&) = delete;
+  pause_guard& operator=(const pause_guard&) = delete;
+  ~pause_guard() {
+    for (executor_core* ex : all_) ex->end_pause();
+  }
+
+ private:
+  const std::vector<executor_core*>& all_;
+};
+
+void executor_core::while_all_paused(const std::function<void()>& f) {
+  constexpr duration patience = std::chrono::milliseconds(10);
+  registry& r = registry::instance();
+  const std::lock_guard lock(r.mu);
+  std::vector<executor_core*> threaded;  // a simulated one holds still while this thread is here
+  std::copy_if(r.all.begin(), r.all.end(), std::back_inserter(threaded),
+               [](const executor_core* ex) { return !ex->is_simulated(); });
+  const pause_guard paused(threaded);
+  const time_point until = monotonic_now() + patience;
+  for (executor_core* ex : threaded) ex->await_pause(until);
+  f();
+}
+
+void executor_core::for_each(const std::function<void(executor_core&)>& f) {
+  registry& r = registry::instance();
+  const std::lock_guard lock(r.mu);
+  for (executor_core* ex : r.all) f(*ex);
+}
+
+}  // namespace sluice::detail

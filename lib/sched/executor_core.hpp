@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// The executor below its public face: its workers, what they share, and how it starts and ends.
+// Knows reactors by their interface only; the runtime layer says which to make.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <source_location>
+#include <string>
+#include <vector>
+
+#include <sluice/clock.hpp>
+
+#include "sched/blocking_pool.hpp"
+#include "sched/idle.hpp"
+#include "sched/inject_queue.hpp"
+#include "sched/reactor.hpp"
+#include "sched/routine.hpp"
+#include "sched/worker.hpp"
+
+namespace sluice::detail {
+
+/// An exception that left a routine and that nobody joins. Valid while the policy runs.
+struct escaped {
+  const routine& r;
+  std::exception_ptr exception;
+};
+
+/// Applies the policy of the routine's executor (default: text, abort) to such an exception.
+void report_escape(const routine& r, std::exception_ptr e) noexcept;
+
+/// CLOCK_MONOTONIC.
+time_point monotonic_now() noexcept;
+
+/// Who runs the workers of an executor that has no threads: the test bench.
+class simulation {
+ public:
+  virtual time_point now() const noexcept = 0;
+  /// Wakes the wait once nothing else can run; it is armed, and under the simulation's one thread.
+  virtual void settle(wait_point& w) noexcept = 0;
+  virtual void unsettle(wait_point& w) noexcept = 0;
+
+ protected:
+  ~simulation() = default;
+};
+
+struct core_options {
+  int workers = 1;                                       // in [1, idle_set::max_workers]
+  std::uint64_t seed = 1;                                // of all random choices
+  blocking_pool::options blocking;
+  std::function<std::unique_ptr<reactor>(executor_core&)> make_reactor;  // on the worker's thread
+  std::function<void(const escaped&)> on_escape;         // default policy if empty
+  simulation* simulated = nullptr;                       // it takes the workers' turns: no threads
+};
+
+/// Shutdown, in steps; each worker and thread is gone at the end:
+///   1  stopping_ is set: routines started from here on begin with a stop request
+///   2  every live routine is asked to stop
+///   3  wait until none is live, or the deadline: then the caller names the stragglers
+///   4  workers are asked to exit; each drains its reactor (no operation is left) and its thread ends
+///   5  the blocking pool runs what is queued and joins its threads
+class executor_core {
+ public:
+  explicit executor_core(core_options o);
+  executor_core(const executor_core&) = delete;
+  executor_core& operator=(const executor_core&) = delete;
+  ~executor_core();  // after stop_workers()
+
+  /// Starts the workers' threads. Throws what making a reactor throws, with nothing left running.
+  void start();
+
+  bool is_simulated() const noexcept { return options_.simulated != nullptr; }
+
+  /// Steps 1 and 2.
+  void request_stop_all() noexcept;
+  /// Steps 1 to 3. Returns: whether no routine is live.
+  bool stop_routines(time_point deadline);
+  /// Steps 4 and 5. Requires: no routine is live.
+  void stop_workers() noexcept;
+
+  // --- any thread
+
+  /// Makes a routine runnable from outside its workers.
+  void inject(routine& r) noexcept;
+  /// Appends a chain to the injection queue and wakes a worker if one should be.
+  void inject(routine* first, routine* last, std::size_t n) noexcept;
+  /// After a push to a stealable queue: wakes a worker unless somebody searches.
+  void notify() noexcept;
+
+  /// Whether a queue that any worker may take from holds a routine.
+  bool has_stealable_work() const noexcept;
+
+  time_point now() const noexcept;
+  bool is_stopping() const noexcept {
+    return stopping_.load(std::memory_order_seq_cst);  // seq_cst: pairs with stop_routines() [X1] [A1]
+  }
+  /// Routines live now. Exact when it reads 0.
+  std::uint64_t live() const noexcept;
+
+  /// A routine of this executor has ended; wakes a waiting stop_routines().
+  void routine_ended() noexcept;
+
+  /// Holds all workers of all executors still but those inside a routine's code, for up to 10 ms;
+  /// calls f(); lets go. f sees consistent records of waiting and runnable routines, which stay so.
+  /// One at a time in the process; executors are neither made nor ended meanwhile.
+  static void while_all_paused(const std::function<void()>& f);
+
+  const std::vector<std::unique_ptr<worker>>& workers() const noexcept { return workers_; }
+  const core_options& options() const noexcept { return options_; }
+
+  /// Calls f for all executors of the process, under the lock of their list.
+  static void for_each(const std::function<void(executor_core&)>& f);
+
+  // --- shared by the workers
+
+  idle_set idle;
+  inject_queue injected;
+  blocking_pool blocking;
+
+  atomic<std::uint64_t> foreign_spawned{0};   // routines started by foreign threads
+  atomic<std::uint64_t> foreign_pushes{0};    // times a foreign thread made routines runnable
+
+ private:
+  class pause_guard;
+
+  void join_workers() noexcept;
+  void request_pause() noexcept;
+  void await_pause(time_point until) noexcept;
+  void end_pause() noexcept;
+
+  core_options options_;
+  std::vector<std::unique_ptr<worker>> workers_;  // immutable once started
+  atomic<bool> stopping_{false};                  // [X1]
+  atomic<std::uint32_t> ended_{0};                // futex: bumped while stopping [X2]
+};
+
+}  // namespace sluice::detail

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+// The beginning and the end of a routine's record: spawn, join, release.
+#include "sched/routine.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <sluice/detail/base/assert.hpp>
+#include <sluice/detail/sched/join.hpp>
+#include <sluice/error.hpp>
+
+#include "base/asymmetric.hpp"
+#include "base/futex.hpp"
+#include "sched/executor_core.hpp"
+#include "sched/wait.hpp"
+
+namespace sluice::detail {
+
+namespace {
+
+/// Owns what spawn() was given until a record does.
+class unstarted {
+ public:
+  explicit unstarted(const start& s) noexcept : s_(s) {}
+  unstarted(const unstarted&) = delete;
+  unstarted& operator=(const unstarted&) = delete;
+  ~unstarted() {
+    if (!s_.frame) return;
+    s_.frame.destroy();
+    if (s_.box != nullptr) s_.box->drop(s_.box);
+  }
+  void hand_over() noexcept { s_.frame = nullptr; }
+
+ private:
+  start s_;
+};
+
+/// A record for a routine that is started here: from the worker's store, else from the pool.
+routine& new_record(worker* w) {
+  if (w != nullptr) {
+    routine* r = w->cache.take();
+    r->id = w->cache.next_id();
+    return *r;
+  }
+  routine_pool& pool = routine_pool::instance();
+  routine* r = pool.take(1);
+  r->id = pool.take_ids(1);
+  return *r;
+}
+
+}  // namespace
+
+routine_ref spawn(const start& s, const spawn_site& where) {
+  unstarted owned(s);
+  worker* w = current_worker();
+  executor_core* ex = where.executor;
+  if (ex == nullptr) {
+    if (w == nullptr) throw_panic("go: called outside a routine; use executor::go");
+    ex = &w->ex;
+  }
+  const bool here = w != nullptr && &w->ex == ex;
+  routine& r = new_record(here ? w : nullptr);
+  r.unwinding = r.stopped = r.taken = false;
+  r.leaf = s.frame;
+  r.root.child = s.frame;
+  r.root.site = where.at;
+  r.name = where.name != nullptr ? ::strdup(where.name) : nullptr;
+  r.hop = nullptr;
+  s.frame.promise().head = &r;
+  s.frame.promise().link = &r.root;
+  r.wait = nullptr;
+  r.executor = ex;
+  r.box = s.box;
+  r.kind = s.kind;
+  r.joiner = nullptr;
+  r.since = (here ? w->now : ex->now()).time_since_epoch().count();
+  r.claim.make_runnable();
+  // relaxed, all three: published by phase and by the queue
+  r.stop_requested.store(false, std::memory_order_relaxed);
+  r.finished.store(0, std::memory_order_relaxed);
+  r.refs.store(2, std::memory_order_relaxed);
+  // Live first, then a look whether the executor stops; stop_routines() sets its flag, passes a heavy
+  // barrier, then walks the live ones: one of the two sees the other [A1] [P1].
+  light_store(r.phase, routine_phase::live);
+  if (ex->is_stopping()) r.stop_requested.store(true, std::memory_order_relaxed);  // relaxed: as above
+  owned.hand_over();
+  if (here) {
+    w->count.spawned.add();
+    w->push_next(r);
+  } else {
+    ex->foreign_spawned.fetch_add(1, std::memory_order_acq_rel);  // acq_rel: as counter::add() [K1]
+    ex->inject(r);
+  }
+  return routine_ref(&r);
+}
+
+void release_routine(routine& r) noexcept {
+  // acq_rel: release what this side did to the record; acquire what the other side did [R1]
+  if (r.refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (r.root.child) {
+    if (!r.taken) {
+      if (std::exception_ptr e = r.kind->exception(r.root.child)) {
+        report_escape(r, std::move(e));
+      }
+    }
+    std::exchange(r.root.child, nullptr).destroy();
+  }
+  if (r.box != nullptr) std::exchange(r.box, nullptr)->drop(r.box);
+  std::free(std::exchange(r.name, nullptr));
+  r.phase.store(routine_phase::free, std::memory_order_relaxed);  // relaxed: the pool publishes it
+  if (worker* w = current_worker()) {
+    w->cache.give(&r);
+  } else {
+    routine_pool::instance().give(&r, &r);
+  }
+}
+
+// ---- routine_ref
+
+void routine_ref::release(routine* r) noexcept { release_routine(*r); }
+
+std::uint64_t routine_ref::id() const noexcept {
+  SLUICE_ASSERT(r_ != nullptr, "join_handle: id of a handle that was moved from or joined");
+  return r_->id;
+}
+
+void routine_ref::request_stop() const noexcept {
+  if (r_ != nullptr) detail::request_stop(*r_);
+}
+
+std::coroutine_handle<> routine_ref::take_finished() const {
+  // acquire: pairs with finish(): the result is seen [J1]
+  SLUICE_ASSERT(r_->finished.load(std::memory_order_acquire) == 1, "join: routine has not finished");
+  r_->taken = true;
+  if (r_->stopped) throw stopped_error();
+  return r_->root.child;
+}
+
+void routine_ref::wait_blocking() const {
+  if (r_ == nullptr) throw_panic("join_handle: get of a handle that was moved from or joined");
+  if (current_worker() != nullptr) {
+    throw_panic("join_handle: get on a worker would block it; co_await the handle");
+  }
+  for (;;) {
+    std::uint32_t seen = 0;
+    // acq_rel: acquire pairs with finish() [J1]; the mark is seen by its exchange
+    if (!r_->finished.compare_exchange_strong(seen, 2, std::memory_order_acq_rel,
+                                              std::memory_order_acquire) &&
+        seen == 1) {
+      return;
+    }
+    futex_wait(r_->finished, 2);
+  }
+}
+
+// ---- join_wait
+
+join_wait::join_wait(await_site at, routine_ref target)
+    : wait_point(at, join_kind), target_(std::move(target)) {
+  if (!target_) throw_panic("join_handle: await of a handle that was moved from or joined");
+}
+
+bool join_wait::await_suspend(std::coroutine_handle<> frame) noexcept {
+  routine& self = owner();
+  if (self.must_stop()) return refuse(*this, frame), true;
+  routine& target = *target_.get();
+  // acquire: pairs with finish(): the result is seen [J1]
+  if (target.finished.load(std::memory_order_acquire) == 1) return false;
+  begin_wait(*this, frame);
+  const spin_guard guard(target.join_lock);
+  if (target.finished.load(std::memory_order_acquire) == 1) return false;  // acquire: [J1]
+  target.joiner = this;
+  if (!self.claim.arm(claim_word::armed, self)) {
+    target.joiner = nullptr;
+    return refuse(*this, frame), true;
+  }
+  return true;
+}
+
+void join_wait::abandon(wait_point& self) noexcept {
+  routine& target = *static_cast<join_wait&>(self).target_.get();
+  const spin_guard guard(target.join_lock);
+  if (target.joiner == &self) target.joiner = nullptr;
+}
+
+const void* join_wait::object(const wait_point& self) noexcept {
+  return static_cast<const join_wait&>(self).target_.get();
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The record of a routine: what `go` makes, dumps show and everybody who waits or wakes works on.
+//
+// Records live in type-stable slabs (routine_pool): memory that was one stays one, so that a dump can
+// walk them all, and a late futex wake or a shutdown's stop request hits nothing else.
+//
+// Life:    free -> live -> done -> free
+//   free   in the pool                         by pool
+//   live   from spawn until its root frame has finished or was unwound   by the spawner
+//   done   its result is still wanted by a handle   by the worker that ran it last
+// While live, the claim word tells more: running; armed, pinned, stopping: waiting; claimed: runnable.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+
+#include <sluice/detail/base/atomic.hpp>
+#include <sluice/detail/base/spin_lock.hpp>
+#include <sluice/detail/coro/trampoline.hpp>
+#include <sluice/detail/sched/spawn.hpp>
+#include <sluice/detail/sched/wait_point.hpp>
+
+namespace sluice::detail {
+
+class executor_core;
+
+enum class routine_phase : unsigned char { free, live, done };
+
+struct alignas(cache_line) routine : routine_head {
+  // Guards: [W] the worker that runs it, or whoever has claimed its wait; [J] join_lock;
+  // [S] written at spawn, immutable while live; atomics as said.
+  claim_word claim;
+  atomic<routine_phase> phase{routine_phase::free};  // [P1]
+  bool unwinding = false;               // [W] go on by unwinding, not by resuming
+  bool stopped = false;                 // [W], then read by the joiner: ended by a stop
+  bool taken = false;                   // [W] of the joiner: result or exception has been taken
+  call_link root;                       // owns the root frame; site: spawn site [S]
+  wait_point* wait = nullptr;           // [W] the wait it is in
+  routine* next = nullptr;              // link of the queue that holds it
+
+  executor_core* executor = nullptr;    // [S]
+  start_box* box = nullptr;             // [S] closure and arguments that frames refer to
+  const result_kind* kind = nullptr;    // [S]
+  wait_point* joiner = nullptr;         // [J]
+  spin_lock join_lock;
+  atomic<std::uint32_t> finished{0};    // 0 no, 1 yes, 2 no and a thread blocks on it [J1]
+  atomic<std::uint32_t> refs{0};        // itself while live, and its handle
+  std::uint64_t id = 0;                 // [S]
+  char* name = nullptr;                 // [W] owned, null for none
+  std::int64_t since = 0;               // [W] ns of the executor's clock: last park or spawn
+
+  static routine& of(routine_head& head) noexcept { return static_cast<routine&>(head); }
+};
+
+static_assert(sizeof(routine) <= 2 * cache_line + cache_line, "a record is at most three lines");
+
+inline routine& wait_point::owner() const noexcept { return routine::of(*head); }
+
+}  // namespace sluice::detail

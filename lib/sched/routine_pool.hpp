@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Where routine records come from: slabs that are never given back, one pool for the process.
+//
+// A record's memory stays a record (type-stable): handles, late wakes and dumps may look at one that
+// has ended. Each thread of a worker keeps a few free records at hand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <sluice/detail/base/spin_lock.hpp>
+
+#include "sched/routine.hpp"
+
+namespace sluice::detail {
+
+class routine_pool {
+ public:
+  static routine_pool& instance() noexcept;
+
+  /// Takes a chain of up to `max` free records (at least one), linked by `next`. Any thread.
+  routine* take(std::size_t max);
+
+  /// Gives a chain of free records back. Any thread.
+  void give(routine* first, routine* last) noexcept;
+
+  /// A block of `n` numbers for routines, unique in the process. Returns: the first.
+  std::uint64_t take_ids(std::uint64_t n) noexcept {
+    return next_id_.fetch_add(n, std::memory_order_relaxed);  // relaxed: only uniqueness matters
+  }
+
+  /// Calls f(routine&) for every record, free ones too. Any thread; records made meanwhile may be
+  /// missed.
+  template <class F>
+  void for_each(F&& f) const {
+    // acquire: pairs with the release in grow(): the slab is made before it is seen [P2]
+    for (slab* s = slabs_.load(std::memory_order_acquire); s != nullptr; s = s->next) {
+      for (routine& r : s->records) f(r);
+    }
+  }
+
+  std::size_t bytes() const noexcept {
+    return bytes_.load(std::memory_order_relaxed);  // relaxed: a figure for stats
+  }
+
+ private:
+  static constexpr std::size_t records_per_slab = 512;  // 64 KiB and a little
+
+  struct slab {
+    routine records[records_per_slab];
+    slab* next = nullptr;
+  };
+
+  void grow();  // holds lock_
+
+  spin_lock lock_;
+  routine* free_ = nullptr;            // guarded by lock_
+  atomic<slab*> slabs_{nullptr};       // prepended under lock_ [P2]
+  atomic<std::size_t> bytes_{0};
+  atomic<std::uint64_t> next_id_{1};
+};
+
+/// A worker's own store of free records and numbers: no lock, no atomics.
+class routine_cache {
+ public:
+  routine_cache() noexcept = default;
+  routine_cache(const routine_cache&) = delete;
+  routine_cache& operator=(const routine_cache&) = delete;
+  ~routine_cache();
+
+  routine* take();
+  void give(routine* r) noexcept;
+  std::uint64_t next_id() noexcept;
+
+ private:
+  static constexpr std::size_t batch = 64;
+  static constexpr std::size_t most = 256;
+
+  routine* free_ = nullptr;
+  std::size_t count_ = 0;
+  std::uint64_t id_ = 0;
+  std::uint64_t id_end_ = 0;
+};
+
+}  // namespace sluice::detail

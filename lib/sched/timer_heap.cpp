@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "sched/timer_heap.hpp"
+
+#include <algorithm>
+
+#include "sched/routine.hpp"
+
+namespace sluice::detail {
+
+namespace {
+constexpr std::uint32_t arity = 4;  // half the depth of a binary heap; the children share a line
+constexpr std::uint32_t parent(std::uint32_t i) { return (i - 1) / arity; }
+constexpr std::uint32_t first_child(std::uint32_t i) { return i * arity + 1; }
+}  // namespace
+
+void timer_heap::lock_with_room() {
+  lock_.lock();
+  if (size_ < capacity_) return;
+  lock_.unlock();
+  const std::uint32_t wanted = std::max<std::uint32_t>(64, capacity_ * 2);
+  auto larger = std::make_unique<slot[]>(wanted);
+  lock_.lock();
+  std::copy_n(slots_.get(), size_, larger.get());  // others only take out meanwhile
+  slots_.swap(larger);
+  capacity_ = wanted;
+  if (larger == nullptr) return;
+  // The old array is freed outside the lock. Only the owner grows the heap, so the room stays.
+  lock_.unlock();
+  larger.reset();
+  lock_.lock();
+}
+
+void timer_heap::add(timer_node& t, time_point when) noexcept {
+  t.heap = this;
+  sift_up(size_++, {when, &t});
+  publish_next();
+}
+
+void timer_heap::remove(timer_node& t) noexcept {
+  const spin_guard guard(lock_);
+  if (t.index == timer_node::outside) return;
+  take_out(t.index);
+  t.index = timer_node::outside;
+  publish_next();
+}
+
+routine* timer_heap::expire(time_point now) noexcept {
+  if (next() > now) return nullptr;
+  routine* first = nullptr;
+  routine** link = &first;
+  const spin_guard guard(lock_);
+  while (size_ != 0 && slots_[0].when <= now) {
+    timer_node& t = *slots_[0].node;
+    routine& r = t.wait->owner();
+    take_out(0);
+    t.index = timer_node::outside;
+    // Under the lock, so that a routine which lost this wait to somebody else, and comes to take the
+    // timer out, finds the claim behind it and never in its next wait.
+    if (r.claim.claim_armed()) {
+      *link = &r;
+      link = &r.next;
+    }
+  }
+  *link = nullptr;
+  publish_next();
+  return first;
+}
+
+std::size_t timer_heap::size() const noexcept {
+  const spin_guard guard(lock_);
+  return size_;
+}
+
+void timer_heap::take_out(std::uint32_t i) noexcept {
+  const slot last = slots_[--size_];
+  if (i == size_) return;
+  if (i != 0 && last.when < slots_[parent(i)].when) {
+    sift_up(i, last);
+  } else {
+    sift_down(i, last);
+  }
+}
+
+void timer_heap::sift_up(std::uint32_t i, slot s) noexcept {
+  while (i != 0 && s.when < slots_[parent(i)].when) {
+    place(i, slots_[parent(i)]);
+    i = parent(i);
+  }
+  place(i, s);
+}
+
+void timer_heap::sift_down(std::uint32_t i, slot s) noexcept {
+  for (;;) {
+    const std::uint32_t first = first_child(i);
+    if (first >= size_) break;
+    const std::uint32_t last = std::min(first + arity, size_);
+    std::uint32_t least = first;
+    for (std::uint32_t c = first + 1; c < last; ++c) {
+      if (slots_[c].when < slots_[least].when) least = c;
+    }
+    if (slots_[least].when >= s.when) break;
+    place(i, slots_[least]);
+    i = least;
+  }
+  place(i, s);
+}
+
+void timer_heap::publish_next() noexcept {
+  const time_point t = size_ != 0 ? slots_[0].when : time_point::max();
+  next_.store(t.time_since_epoch().count(), std::memory_order_relaxed);  // relaxed: see next()
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "sched/wait.hpp"
+
+#include "base/asymmetric.hpp"
+#include "sched/executor_core.hpp"
+
+namespace sluice::detail {
+
+bool claim_word::arm(state s, const routine_head& r) noexcept {
+  // Store the armed word, then look for a stop request: the requester stores its request, passes a
+  // heavy barrier, then looks at the word; one of the two sees the other [A1]. The store is a release:
+  // whoever claims sees the parked frame [C1].
+  light_store(word_, static_cast<unsigned char>(s));
+  if (!light_load(r.stop_requested)) [[likely]] {
+    return true;
+  }
+  unsigned char expected = s;
+  // relaxed: on success nobody else has seen the wait; on failure the claimer goes on with it
+  return !word_.compare_exchange_strong(expected, running, std::memory_order_relaxed,
+                                        std::memory_order_relaxed);
+}
+
+void begin_wait(wait_point& w, std::coroutine_handle<> frame) noexcept {
+  routine& r = w.owner();
+  r.leaf = frame;
+  r.wait = &w;
+  r.since = running_on(r).now.time_since_epoch().count();
+}
+
+void refuse(wait_point& w, std::coroutine_handle<> frame) noexcept {
+  w.head->leaf = frame;
+  w.head->hop->end = verdict::stopped;
+}
+
+namespace {
+
+/// Holds join_lock: the routine cannot end, so its executor is there.
+bool is_meant(const routine& r, const executor_core* ex) noexcept {
+  // acquire: pairs with spawn(): a live routine's executor is there to be read [P1]. It stays live
+  // while the lock is held.
+  return r.phase.load(std::memory_order_acquire) == routine_phase::live &&
+         (ex == nullptr || r.executor == ex);
+}
+
+/// Holds join_lock. After the request was made visible to the routine.
+void end_wait_of(routine& r) noexcept {
+  for (;;) {
+    switch (r.claim.peek()) {
+      case claim_word::armed:
+        if (!r.claim.claim_armed()) continue;
+        r.unwinding = true;
+        make_runnable(r);
+        return;
+      case claim_word::pinned:
+        if (!r.claim.begin_stop()) continue;
+        r.wait->kind->request_stop(*r.wait);
+        return;
+      case claim_word::running:   // its next wait sees the request
+      case claim_word::claimed:   // it has been completed: that wins
+      case claim_word::stopping:  // another request is on its way
+        return;
+    }
+  }
+}
+
+}  // namespace
+
+void mark_stop(routine& r, const executor_core* ex) noexcept {
+  const spin_guard guard(r.join_lock);
+  if (!is_meant(r, ex)) return;
+  // seq_cst: before the heavy barrier and the look at the claim word [A1]
+  r.stop_requested.store(true, std::memory_order_seq_cst);
+}
+
+void claim_stop(routine& r, const executor_core* ex) noexcept {
+  const spin_guard guard(r.join_lock);
+  if (is_meant(r, ex) && r.must_stop()) end_wait_of(r);
+}
+
+void request_stop(routine& r) noexcept {
+  mark_stop(r, nullptr);
+  heavy_barrier();
+  claim_stop(r, nullptr);
+}
+
+void make_runnable(routine& r) noexcept {
+  worker* w = current_worker();
+  if (w != nullptr && &w->ex == r.executor) {
+    w->push_next(r);
+  } else {
+    r.executor->inject(r);
+  }
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Beginning and ending waits: what every operation that suspends a routine is made with.
+//
+// A wait goes: refuse() if must_stop(); begin_wait(); then, under the lock of the object waited on,
+// enqueue and claim.arm(); unlock; touch nothing more. The object ends it, under the same lock, with
+// claim.claim_armed() and then make_runnable(). A stop request ends it with request_stop(); the
+// worker then calls the kind's abandon(), which takes the lock, before it destroys a frame.
+#pragma once
+
+#include <coroutine>
+
+#include "sched/worker.hpp"
+
+namespace sluice::detail {
+
+/// The worker that runs the routine now. Only for code that runs as the routine.
+inline worker& running_on(routine& r) noexcept { return static_cast<worker&>(*r.hop); }
+
+/// Notes where and on what the routine waits. To be followed by claim.arm().
+void begin_wait(wait_point& w, std::coroutine_handle<> frame) noexcept;
+
+/// Ends the await without waiting: the routine is unwound once its frame has returned to the worker.
+void refuse(wait_point& w, std::coroutine_handle<> frame) noexcept;
+
+/// Asks a routine to stop. Any thread that keeps the record alive. Idempotent.
+void request_stop(routine& r) noexcept;
+
+/// The two halves of request_stop(), for many at once with one heavy_barrier() between them.
+/// `ex`: only a live routine of that executor is meant; the record may have become another's.
+void mark_stop(routine& r, const executor_core* ex) noexcept;
+void claim_stop(routine& r, const executor_core* ex) noexcept;
+
+/// Drops one reference to a record; the last destroys what is left of the routine.
+void release_routine(routine& r) noexcept;
+
+}  // namespace sluice::detail

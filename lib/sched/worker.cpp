@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: MIT
+// A worker's life: find, run, park. The parking protocol is argued in HACKING.md.
+#include "sched/worker.hpp"
+
+#include <algorithm>
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/asymmetric.hpp"
+#include "base/futex.hpp"
+#include "sched/executor_core.hpp"
+#include "sched/wait.hpp"
+
+namespace sluice::detail {
+
+namespace {
+
+// 61: prime, so that the look at the shared queue and the reactor does not lock step with a loop of
+// routines (Go proc.go).
+constexpr std::uint32_t fairness_ticks = 61;
+// A look at the clock costs 25 ns: one in 16 routines is below 2 ns each.
+constexpr std::uint32_t clock_ticks = 16;
+// A completion waits for at most this long behind short routines.
+constexpr duration poll_every = std::chrono::microseconds(50);
+// A chain of hand-offs may run this often before the queue gets a turn: long enough that ping-pong
+// stays on its core, short enough that others wait for a few microseconds.
+constexpr std::uint32_t next_in_a_row_most = 16;
+// A wake costs the sender 7-15 us and the sleeper 15-40 us where the CPU has halted; spinning pays
+// where parks are shorter than that.
+constexpr duration spin_for = std::chrono::microseconds(10);
+constexpr duration spin_if_below = std::chrono::microseconds(50);
+constexpr int steal_rounds = 2;
+
+constexpr time_point at_once = time_point::min();
+
+/// Resumes frame after frame until one waits, ends or refuses to wait.
+void run_frames(trampoline& hop, std::coroutine_handle<> frame) {
+  do {
+    hop.next = nullptr;
+    frame.resume();
+    frame = hop.next;
+  } while (frame);
+}
+
+void prepare_thread(int index) noexcept {
+  sigset_t all;
+  ::sigfillset(&all);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
+    ::sigdelset(&all, fault);
+  }
+  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals belong to the program's other threads
+  char name[16] = "sluice-";
+  int at = 7;
+  for (int d = 100; d >= 1; d /= 10) {
+    if (index >= d || d == 1) name[at++] = static_cast<char>('0' + index / d % 10);
+  }
+  ::pthread_setname_np(::pthread_self(), name);
+}
+
+}  // namespace
+
+worker::worker(executor_core& executor, int i, std::uint64_t seed)
+    : ex(executor), index(i), rng(seed) {}
+
+worker::~worker() = default;
+
+// ---- find
+
+void worker::serve() {
+  set_current_worker(this);
+  prepare_thread(index);
+  now = ex.now();
+  while (routine* r = next()) run(*r);
+  drain();
+  set_current_worker(nullptr);
+}
+
+routine* worker::next() {
+  for (;;) {
+    if (!serve_attention()) return nullptr;
+    if (routine* r = find(true)) return r;
+    park();
+  }
+}
+
+routine* worker::take_turn() {
+  serve_attention();
+  now = ex.now();
+  routine* r = find(true);
+  if (std::exchange(searching_, false)) static_cast<void>(ex.idle.end_search());
+  return r;
+}
+
+routine* worker::find(bool may_search) {
+  ++tick_;
+  if (tick_ % fairness_ticks == 0) {
+    poll_point();
+    if (routine* r = ex.injected.pop(1)) return found(r);
+  } else if (tick_ % clock_ticks == 0 && ex.now() - now > poll_every) {
+    poll_point();
+  }
+  if (routine* r = take_local()) return found(r);
+  if (routine* r = take_injected()) return found(r);
+  if (io->ready() || (timers.next() != time_point::max() && timers.next() <= ex.now())) {
+    poll_point();
+    if (routine* r = take_local()) return found(r);
+  }
+  if (!may_search) return nullptr;
+  routine* r = search();
+  return r != nullptr ? found(r) : nullptr;
+}
+
+routine* worker::found(routine* r) noexcept {
+  woken_ = false;
+  if (searching_) {
+    searching_ = false;
+    // The last searcher to leave wakes another: what was pushed while it searched woke nobody.
+    if (ex.idle.end_search()) ex.notify();
+  }
+  return r;
+}
+
+routine* worker::take_local() noexcept {
+  if (run_next_ != nullptr && next_in_a_row_ < next_in_a_row_most) {
+    ++next_in_a_row_;
+    return std::exchange(run_next_, nullptr);
+  }
+  next_in_a_row_ = 0;
+  if (routine* r = queue_.pop()) return r;
+  return std::exchange(run_next_, nullptr);
+}
+
+routine* worker::take_injected() noexcept {
+  const std::size_t waiting = ex.injected.size();
+  if (waiting == 0) return nullptr;
+  const std::size_t share = waiting / ex.workers().size() + 1;
+  routine* first = ex.injected.pop(std::min<std::size_t>(share, ready_queue::capacity / 2));
+  if (first == nullptr) return nullptr;
+  for (routine* r = std::exchange(first->next, nullptr); r != nullptr;) {
+    routine* following = std::exchange(r->next, nullptr);
+    if (!queue_.push(r)) overflow(*r);
+    r = following;
+  }
+  return first;
+}
+
+routine* worker::search() noexcept {
+  if (ex.workers().size() == 1) return nullptr;
+  if (!searching_) {
+    if (!ex.idle.begin_search()) return nullptr;
+    searching_ = true;
+  }
+  for (int round = 0; round < steal_rounds; ++round) {
+    if (routine* r = steal_once()) return r;
+  }
+  return usual_park_ < spin_if_below && !ex.is_simulated() ? spin() : nullptr;
+}
+
+routine* worker::steal_once() noexcept {
+  const auto& all = ex.workers();
+  const auto n = static_cast<std::uint32_t>(all.size());
+  const std::uint32_t start = rng.below(n);
+  for (std::uint32_t i = 0; i < n; ++i) {
+    worker& victim = *all[(start + i) % n];
+    if (&victim == this) continue;
+    std::uint32_t taken = 0;
+    if (routine* r = victim.queue_.steal(queue_, taken)) {
+      count.steals.add();
+      count.stolen.add(taken);
+      return r;
+    }
+  }
+  return take_injected();
+}
+
+routine* worker::spin() noexcept {
+  if (io->ready()) poll_point();  // submits what is pending: it shall not wait for us
+  if (routine* r = take_local()) return r;
+  const time_point until = ex.now() + spin_for;
+  while (ex.now() < until) {
+    for (int i = 0; i < 8; ++i) {
+      if (routine* r = steal_once()) return r;
+      cpu_relax();
+    }
+    // relaxed: only a hint to look at once
+    if (attention_.load(std::memory_order_relaxed) != 0) return nullptr;
+    if (io->ready()) {
+      poll_point();
+      if (routine* r = take_local()) return r;
+    }
+  }
+  return nullptr;
+}
+
+void worker::poll_point() noexcept {
+  in_poll_ = true;
+  if (io->ready()) io->poll(at_once);
+  now = ex.now();
+  expire_timers();
+  in_poll_ = false;
+  if (queue_.size() + (run_next_ != nullptr ? 1u : 0u) > 1) ex.notify();
+}
+
+void worker::expire_timers() noexcept {
+  for (routine* r = timers.expire(now); r != nullptr;) {
+    routine* following = std::exchange(r->next, nullptr);
+    push_back(*r);
+    r = following;
+  }
+}
+
+// ---- run
+
+void worker::run(routine& r) {
+  count.resumed.add();
+  // relaxed: a monitor compares two reads
+  ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  r.hop = this;
+  r.claim.run();
+  current = &r;
+  if (r.unwinding) [[unlikely]] {
+    if (r.wait->kind->abandon != nullptr) r.wait->kind->abandon(*r.wait);
+    stop_running(r);
+    return;
+  }
+  end = verdict::parked;
+  run_frames(*this, r.leaf);
+  current = nullptr;
+  switch (end) {
+    case verdict::parked:  // somebody else may run it already
+      break;
+    case verdict::finished:
+      finish(r, false);
+      break;
+    case verdict::yielded:
+      r.claim.make_runnable();
+      push_back(r);
+      break;
+    case verdict::stopped:
+      current = &r;
+      stop_running(r);
+      break;
+  }
+}
+
+void worker::stop_running(routine& r) noexcept {
+  unwind(r);
+  current = nullptr;
+  finish(r, true);
+}
+
+void worker::finish(routine& r, bool stopped) noexcept {
+  r.stopped = stopped;
+  routine* joiner = nullptr;
+  std::uint32_t before;
+  {
+    const spin_guard guard(r.join_lock);
+    r.phase.store(routine_phase::done, std::memory_order_relaxed);  // relaxed: read under join_lock
+    // acq_rel: release: the result is seen by who finds it finished [J1]
+    before = r.finished.exchange(1, std::memory_order_acq_rel);
+    if (r.joiner != nullptr) {
+      routine& waiter = r.joiner->owner();
+      if (waiter.claim.claim_armed()) joiner = &waiter;
+      r.joiner = nullptr;
+    }
+  }
+  if (before == 2) futex_wake_all(r.finished);
+  if (joiner != nullptr) make_runnable(*joiner);
+  executor_core& executor = *r.executor;
+  release_routine(r);
+  if (stopped) count.stopped.add();
+  count.finished.add();
+  executor.routine_ended();
+}
+
+// ---- make runnable
+
+void worker::push_next(routine& r) noexcept {
+  // The simulation takes the turns in any order that could be, not only the usual one.
+  if (ex.is_simulated() && rng.below(4) == 0) [[unlikely]] {
+    return push_back(r);
+  }
+  routine* before = std::exchange(run_next_, &r);
+  if (before != nullptr) push_back(*before);
+}
+
+void worker::push_back(routine& r) noexcept {
+  if (!queue_.push(&r)) [[unlikely]] {
+    overflow(r);
+  }
+  if (!in_poll_) ex.notify();
+}
+
+void worker::overflow(routine& r) noexcept {
+  routine* half[ready_queue::capacity / 2];
+  for (;;) {
+    const std::uint32_t n = queue_.pop_half(half);
+    if (n == 0) {
+      if (queue_.push(&r)) return;  // thieves made room
+      continue;
+    }
+    for (std::uint32_t i = 0; i + 1 < n; ++i) half[i]->next = half[i + 1];
+    half[n - 1]->next = &r;
+    count.overflows.add();
+    ex.injected.push(half[0], &r, n + 1);
+    return;
+  }
+}
+
+// ---- attention
+
+void worker::notify() noexcept {
+  // seq_cst: after the sender's push, before its return; pairs with park() [A3]
+  if (state.exchange(worker_state::notified, std::memory_order_seq_cst) == worker_state::parked) {
+    io->wake();
+  }
+}
+
+void worker::request(std::uint32_t bits) noexcept {
+  // seq_cst: before the look at the worker's state in notify() [A3]
+  attention_.fetch_or(bits, std::memory_order_seq_cst);
+  notify();
+}
+
+void worker::withdraw(std::uint32_t bits) noexcept {
+  attention_.fetch_and(~bits, std::memory_order_release);  // release: pairs with hold_still() [W3]
+  futex_wake_all(attention_);
+}
+
+bool worker::serve_attention() noexcept {
+  // seq_cst: after the worker's store of its state in park() [A3]
+  const std::uint32_t asked = attention_.load(std::memory_order_seq_cst);
+  if (asked == 0) [[likely]] {
+    return true;
+  }
+  if ((asked & attention_inbox) != 0) serve_inbox();
+  if ((asked & attention_pause) != 0) hold_still();
+  // Exit is asked for when no routine is live: nothing can come any more.
+  return (asked & attention_exit) == 0;
+}
+
+void worker::serve_inbox() noexcept {
+  // acquire: cleared before the boxes are emptied; what comes later sets it again [W3]
+  attention_.fetch_and(~static_cast<std::uint32_t>(attention_inbox), std::memory_order_acq_rel);
+  for (operation* op = completed.take(); op != nullptr;) {
+    operation* following = op->done_next;
+    complete(*op, op->result);
+    op = following;
+  }
+  for (operation* op = stops.take(); op != nullptr;) {
+    operation* following = op->inbox_next;
+    serve_stop(*op);
+    op = following;
+  }
+}
+
+void worker::hold_still() noexcept {
+  paused.store(1, std::memory_order_release);  // release: pairs with while_paused() [W2]
+  futex_wake_all(paused);
+  for (;;) {
+    // acquire: pairs with withdraw() [W3]
+    const std::uint32_t asked = attention_.load(std::memory_order_acquire);
+    if ((asked & attention_pause) == 0) break;
+    futex_wait(attention_, asked);
+  }
+  paused.store(0, std::memory_order_release);  // release: as above [W2]
+}
+
+// ---- park
+
+void worker::park() noexcept {
+  if (searching_) {
+    searching_ = false;
+    // Not "last one wakes another": the look below is that of a parking worker, which suffices.
+    static_cast<void>(ex.idle.end_search());
+  }
+  if (std::exchange(woken_, false)) count.spurious_wakes.add();
+  ex.idle.add(index);
+  // One worker has no other that pushes where it looks; foreign threads pay for their own order.
+  if (ex.workers().size() > 1) heavy_barrier();
+  if (ex.has_stealable_work()) return leave_idle(false);
+  worker_state expected = worker_state::awake;
+  // seq_cst: before the looks at attention and the injection queue that the reactor's wake() stands
+  // for; pairs with notify() [A3]
+  if (!state.compare_exchange_strong(expected, worker_state::parked, std::memory_order_seq_cst,
+                                     std::memory_order_seq_cst)) {
+    // seq_cst: taken note of; what was sent is looked for again [A3]
+    state.store(worker_state::awake, std::memory_order_seq_cst);
+    return leave_idle(false);
+  }
+  count.parks.add();
+  const time_point began = ex.now();
+  in_poll_ = true;
+  io->poll(timers.next());
+  in_poll_ = false;
+  // seq_cst: before the next look at attention [A3]
+  const bool sent =
+      state.exchange(worker_state::awake, std::memory_order_seq_cst) == worker_state::notified;
+  now = ex.now();
+  usual_park_ += (now - began - usual_park_) / 8;
+  in_poll_ = true;
+  expire_timers();
+  in_poll_ = false;
+  leave_idle(sent);
+  if (queue_.size() > 1) ex.notify();
+}
+
+void worker::leave_idle(bool woken) noexcept {
+  woken_ = woken;
+  // Picked meanwhile: counted as a searcher by who picked.
+  if (!ex.idle.remove(index)) searching_ = true;
+}
+
+void worker::drain() noexcept {
+  while (io->inflight() != 0) io->poll(time_point::max());
+}
+
+}  // namespace sluice::detail

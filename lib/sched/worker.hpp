@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// A worker: one thread (or, in the simulation, one turn-taker) with its run queue, its run-next slot,
+// its timers and its reactor. It finds a routine, runs it until it waits or ends, and parks when there
+// is none; worker.cpp stands in that order.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <memory>
+#include <thread>
+
+#include "base/counters.hpp"
+#include "base/random.hpp"
+#include "sched/idle.hpp"
+#include "sched/inbox.hpp"
+#include "sched/reactor.hpp"
+#include "sched/routine.hpp"
+#include "sched/routine_pool.hpp"
+#include "sched/run_queue.hpp"
+#include "sched/timer_heap.hpp"
+
+namespace sluice::detail {
+
+class executor_core;
+
+using ready_queue = run_queue<routine>;
+
+/// Where a worker stands with respect to sleep.
+///
+///   from      to        by       when
+///   awake     parked    worker   its last look at the queues found nothing: it blocks in its reactor
+///   awake     notified  anyone   work was sent to it before it parked: it looks again
+///   parked    notified  anyone   likewise, and the sender wakes its reactor
+///   notified  awake     worker   it has returned from its reactor, or has found the note
+///   parked    awake     worker   its reactor returned for a reason of its own
+enum class worker_state : unsigned char { awake, parked, notified };
+
+/// What a worker is asked to see to before it runs another routine; bits of attention_.
+enum attention : std::uint32_t {
+  attention_inbox = 1,  // an operation has come
+  attention_pause = 2,  // hold still: somebody walks the routines
+  attention_exit = 4,   // leave when nothing is left to do
+};
+
+class worker final : public trampoline {
+ public:
+  worker(executor_core& executor, int index, std::uint64_t seed);
+  worker(const worker&) = delete;
+  worker& operator=(const worker&) = delete;
+  ~worker();
+
+  // --- the owner, and code that runs on it
+
+  /// The thread's body: serves until asked to exit.
+  void serve();
+
+  /// One routine that can run now, or null; never blocks. `search`: look at others' queues too.
+  routine* find(bool search);
+
+  /// The simulation's find(): sees to requests first, and gives up its place as a searcher.
+  routine* take_turn();
+
+  /// Runs a routine until it waits or ends.
+  void run(routine& r);
+
+  /// Makes a routine runnable next here, before all others; the one that was next goes to the queue.
+  void push_next(routine& r) noexcept;
+  /// Makes a routine runnable here, behind all others.
+  void push_back(routine& r) noexcept;
+
+  /// Submits, completes and expires what is due, without blocking.
+  void poll_point() noexcept;
+
+  void finish(routine& r, bool stopped) noexcept;
+
+  // --- any thread
+
+  /// Wakes it if it is parked, or has it look again before it parks.
+  void notify() noexcept;
+  /// Asks for something (bits of attention) and sees to it that the worker looks.
+  void request(std::uint32_t bits) noexcept;
+  void withdraw(std::uint32_t bits) noexcept;
+
+  bool has_stealable() const noexcept { return !queue_.empty(); }
+
+  // --- state; guards: immutable | owner | its own
+
+  executor_core& ex;                        // immutable
+  const int index;                          // immutable
+  std::unique_ptr<reactor> io;              // made by the worker's thread, then immutable
+  timer_heap timers;                        // its own lock
+  inbox<&operation::inbox_next> stops;      // operations that are asked to stop
+  inbox<&operation::done_next> completed;   // operations completed by other threads
+  routine_cache cache;                      // owner
+  random rng;                               // owner
+  worker_counters count;                    // written by the owner
+  time_point now{};                         // owner: read when it last polled or parked
+  routine* current = nullptr;               // owner: the routine that runs
+  std::thread thread;                       // executor
+  atomic<worker_state> state{worker_state::awake};     // [W1]
+  atomic<std::uint32_t> paused{0};                     // set while it holds still [W2]
+  atomic<std::uint64_t> ticks{0};                      // routines taken on; written by the owner
+
+ private:
+  friend class executor_core;
+
+  routine* next();
+  routine* take_local() noexcept;
+  routine* take_injected() noexcept;
+  routine* search() noexcept;
+  routine* steal_once() noexcept;
+  routine* spin() noexcept;
+  routine* found(routine* r) noexcept;
+  bool serve_attention() noexcept;
+  void serve_inbox() noexcept;
+  void hold_still() noexcept;
+  void expire_timers() noexcept;
+  void park() noexcept;
+  void leave_idle(bool woken) noexcept;
+  void overflow(routine& r) noexcept;
+  void stop_running(routine& r) noexcept;
+  void drain() noexcept;
+
+  ready_queue queue_;
+  routine* run_next_ = nullptr;        // owner
+  std::uint32_t next_in_a_row_ = 0;    // owner: routines run from run_next_ since one from the queue
+  std::uint32_t tick_ = 0;             // owner
+  bool searching_ = false;             // owner: counted in idle_set
+  bool in_poll_ = false;               // owner: pushes are announced once, after the poll
+  bool woken_ = false;                 // owner: woken and nothing found yet
+  duration usual_park_{0};             // owner: moving average
+  atomic<std::uint32_t> attention_{0};  // [W3]
+};
+
+/// The worker whose thread this is, or null. Never cached over a suspension.
+worker* current_worker() noexcept;
+void set_current_worker(worker* w) noexcept;
+
+/// Makes a claimed or yielded routine runnable: next on this worker if it is of its executor, else
+/// through the executor's injection queue.
+void make_runnable(routine& r) noexcept;
+
+/// A stop request has reached the operation's home worker.
+void serve_stop(operation& op) noexcept;
+
+}  // namespace sluice::detail
