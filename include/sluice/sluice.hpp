@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// All of sluice but files, descriptors and the test bench: those are fs/file.hpp, fs/walk.hpp,
+// io/... and testing/bubble.hpp.
+#pragma once
+
+// Tasks and routines
+#include <sluice/go.hpp>
+#include <sluice/routine.hpp>
+#include <sluice/task.hpp>
+
+// Waiting
+#include <sluice/blocking.hpp>
+#include <sluice/chan.hpp>
+#include <sluice/time.hpp>
+
+// Errors
+#include <sluice/error.hpp>
+#include <sluice/result.hpp>
+
+// The executor, and what it tells
+#include <sluice/dump.hpp>
+#include <sluice/runtime.hpp>
+#include <sluice/stats.hpp>

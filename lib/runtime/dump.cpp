@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// Walking the routines' records while the workers hold still.
+#include <algorithm>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <sluice/detail/coro/promise_base.hpp>
+#include <sluice/dump.hpp>
+
+#include "sched/executor_core.hpp"
+#include "sched/routine_pool.hpp"
+
+namespace sluice {
+
+namespace {
+
+using detail::claim_word;
+using detail::routine;
+using detail::routine_phase;
+
+/// The awaits from the wait outwards. The routine is waiting or runnable: nobody changes its frames.
+void add_chain(routine_info& info, const routine& r) {
+  if (r.wait != nullptr) info.chain.push_back(r.wait->site);
+  // A routine that was never resumed has one frame, which its `go` names.
+  for (detail::promise_base* f = &detail::promise_base::of(r.leaf); f->link->caller != nullptr;
+       f = f->link->caller) {
+    info.chain.push_back(f->link->site);
+  }
+}
+
+routine_info describe(const routine& r, routine_phase phase, time_point now) {
+  routine_info info;
+  info.id = r.id;
+  if (r.name != nullptr) info.name = r.name;
+  info.spawned = r.root.site;
+  info.stopping = r.must_stop();
+  info.since = now - time_point(duration(r.since));
+  if (phase == routine_phase::done) {
+    info.state = routine_state::done;
+    return info;
+  }
+  switch (r.claim.peek()) {
+    case claim_word::running:
+      info.state = routine_state::running;
+      break;
+    case claim_word::claimed:
+      info.state = r.hop == nullptr ? routine_state::created : routine_state::runnable;
+      add_chain(info, r);
+      break;
+    case claim_word::armed:
+    case claim_word::pinned:
+    case claim_word::stopping:
+      info.state = routine_state::waiting;
+      info.reason = r.wait->kind->reason;
+      if (r.wait->kind->object != nullptr) info.object = r.wait->kind->object(*r.wait);
+      add_chain(info, r);
+      break;
+  }
+  return info;
+}
+
+/// A coroutine's name without what the compiler adds: g++ 12 writes the type of the frame as its
+/// parameter, "void f(f(int)::_Z1fi.Frame*)".
+std::string_view function_of(const std::source_location& at) {
+  const std::string_view raw = at.function_name();
+  const std::size_t frame = raw.rfind("::_Z");
+  if (frame == std::string_view::npos) return raw;
+  std::size_t open = frame;  // of the parameter's parenthesis, which is still open at `frame`
+  for (int depth = 1; depth != 0;) {
+    if (open == 0) return raw;
+    --open;
+    if (raw[open] == ')') ++depth;
+    if (raw[open] == '(') --depth;
+  }
+  return raw.substr(open + 1, frame - open - 1);
+}
+
+std::string_view name_of(routine_state s) {
+  switch (s) {
+    case routine_state::created: return "created";
+    case routine_state::runnable: return "runnable";
+    case routine_state::running: return "running";
+    case routine_state::waiting: return "waiting";
+    case routine_state::done: return "done";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+std::vector<routine_info> routines() {
+  std::vector<routine_info> all;
+  detail::executor_core::while_all_paused([&] {
+    detail::routine_pool::instance().for_each([&](const routine& r) {
+      // acquire: pairs with spawn() [P1]
+      const routine_phase phase = r.phase.load(std::memory_order_acquire);
+      if (phase == routine_phase::free) return;
+      const time_point now = r.executor != nullptr ? r.executor->now() : time_point{};
+      all.push_back(describe(r, phase, now));
+    });
+  });
+  std::sort(all.begin(), all.end(),
+            [](const routine_info& a, const routine_info& b) { return a.id < b.id; });
+  return all;
+}
+
+std::string to_string(const std::vector<routine_info>& all) {
+  fmt::memory_buffer text;
+  const auto out = std::back_inserter(text);
+  for (const routine_info& r : all) {
+    fmt::format_to(out, "routine {}", r.id);
+    if (!r.name.empty()) fmt::format_to(out, " \"{}\"", r.name);
+    fmt::format_to(out, " [{}", name_of(r.state));
+    if (r.state == routine_state::waiting) {
+      fmt::format_to(out, ": {}", to_string(r.reason));
+      if (r.object != nullptr) fmt::format_to(out, " {}", r.object);
+      fmt::format_to(out, ", {:.3g} s", std::chrono::duration<double>(r.since).count());
+    }
+    fmt::format_to(out, "{}]\n", r.stopping ? ", stopping" : "");
+    for (const std::source_location& at : r.chain) {
+      fmt::format_to(out, "    at {}:{} in {}\n", at.file_name(), at.line(), function_of(at));
+    }
+    fmt::format_to(out, "    started at {}:{} in {}\n", r.spawned.file_name(), r.spawned.line(),
+                   function_of(r.spawned));
+  }
+  return fmt::to_string(text);
+}
+
+void dump(int fd) {
+  const std::string text = to_string(routines());
+  for (std::size_t at = 0; at < text.size();) {
+    const ::ssize_t n = ::write(fd, text.data() + at, text.size() - at);
+    if (n <= 0) return;
+    at += static_cast<std::size_t>(n);
+  }
+}
+
+}  // namespace sluice
