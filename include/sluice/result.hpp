@@ -95,13 +95,12 @@ class [[nodiscard]] result {
   }
   template <class U>
     requires(!std::same_as<U, T> && !std::is_void_v<U> && std::convertible_to<U, T>)
-  result(result<U> other) {
-    if (other) {
+  result(result<U> other) : has_(other.has_value()) {
+    if (has_) {
       ::new (static_cast<void*>(&value_)) T(*std::move(other));
     } else {
       ::new (static_cast<void*>(&error_)) sluice::error(std::move(other).error());
     }
-    has_ = other.has_value();
   }
 
   result& operator=(const result& other)
@@ -224,12 +223,12 @@ class [[nodiscard]] result {
  private:
   template <class R>
   void construct(R&& other) {
-    if (other.has_) {
+    has_ = other.has_;
+    if (has_) {
       ::new (static_cast<void*>(&value_)) T(std::forward<R>(other).value_);
     } else {
       ::new (static_cast<void*>(&error_)) sluice::error(std::forward<R>(other).error_);
     }
-    has_ = other.has_;
   }
   void destroy() noexcept {
     if (has_) {

@@ -39,6 +39,7 @@ struct executor_stats {
   routine_counts routines;
   std::uint64_t foreign_spawned = 0;  // routines started by threads that are no workers of it
   std::uint64_t foreign_pushes = 0;   // times such threads made a routine runnable
+  std::uint64_t stalls = 0;           // times a worker was found in one routine for over 5-10 ms
   std::size_t blocking_threads = 0;
   std::size_t blocking_queued = 0;    // calls that wait for a thread
   worker_stats total;                 // summed over the workers

@@ -37,7 +37,7 @@ void fatal(const char* text) noexcept {
   // acq_rel, acquire: one thread wins; nothing else is published through the word
   if (dying_thread.compare_exchange_strong(first, self, std::memory_order_acq_rel,
                                            std::memory_order_acquire)) {
-    // acquire: pairs with the release in set_fatal_hook() [P1]
+    // acquire: pairs with the release in set_fatal_hook() [H1]
     if (const fatal_hook call = hook.load(std::memory_order_acquire)) call();
   } else if (first != self) {
     for (;;)
@@ -47,7 +47,7 @@ void fatal(const char* text) noexcept {
 }
 
 fatal_hook set_fatal_hook(fatal_hook next) noexcept {
-  // acq_rel: pairs with the acquire in fatal(), which calls into what was set up before [P1]
+  // acq_rel: pairs with the acquire in fatal(), which calls into what was set up before [H1]
   return hook.exchange(next, std::memory_order_acq_rel);
 }
 

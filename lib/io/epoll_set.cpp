@@ -2,6 +2,8 @@
 // epoll_ctl, epoll_pwait2 and the sticky wake.
 #include "io/epoll_set.hpp"
 
+#include "sched/monotonic.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <climits>
@@ -23,13 +25,6 @@ constexpr std::uint64_t wake_key = ~std::uint64_t{0};
 int opened(int fd, const char* call) {
   if (fd < 0) throw std::system_error(errno, std::generic_category(), call);
   return fd;
-}
-
-/// clock::now() of a real executor; a reactor over epoll has no other.
-time_point monotonic_now() noexcept {
-  timespec t;
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return time_point(std::chrono::seconds(t.tv_sec) + duration(t.tv_nsec));
 }
 
 }  // namespace

@@ -151,12 +151,6 @@ bool uring_unavailable(int error) noexcept {
   return error == ENOSYS || error == EPERM || error == EINVAL;
 }
 
-time_point monotonic_now() noexcept {
-  timespec ts{};
-  ::clock_gettime(CLOCK_MONOTONIC, &ts);
-  return time_point(std::chrono::seconds(ts.tv_sec) + std::chrono::nanoseconds(ts.tv_nsec));
-}
-
 ring::ring(const ring_options& options) {
   watch_forks();
   // relaxed: as in in_owner_process()

@@ -18,6 +18,7 @@
 #include "base/counters.hpp"
 #include "io/compat.hpp"
 #include "io/ring_faults.hpp"
+#include "sched/monotonic.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -196,9 +197,6 @@ inline bool ring::in_owner_process() const noexcept {
   // relaxed: written while the process has one thread, before fork() returns in the child
   return process_forks.load(std::memory_order_relaxed) == forks_;
 }
-
-/// CLOCK_MONOTONIC, also inside a bubble: the kernel knows no other clock.
-time_point monotonic_now() noexcept;
 
 // What the kernel hands from thread to thread, told to ThreadSanitizer: it sees no system call of ours.
 #if defined(SLUICE_TSAN)

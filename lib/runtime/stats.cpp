@@ -50,6 +50,7 @@ void add(executor_stats& to, const executor_core& core) {
   // relaxed: figures
   to.foreign_spawned += core.foreign_spawned.load(std::memory_order_relaxed);
   to.foreign_pushes += core.foreign_pushes.load(std::memory_order_relaxed);
+  to.stalls += core.watch.stalls();
   const auto pool = core.blocking.count();
   to.blocking_threads += pool.threads;
   to.blocking_queued += pool.queued;

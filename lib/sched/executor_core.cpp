@@ -104,7 +104,10 @@ void executor_core::start() {
     g.changed.notify_all();
     g.changed.wait(lock, [&] { return g.made == 0; });  // none looks at the gate any more
   }
-  if (failure == nullptr) return;
+  if (failure == nullptr) {
+    watch.start();
+    return;
+  }
   join_workers();
   for (auto& w : workers_) w->io.reset();
   std::rethrow_exception(failure);
@@ -133,6 +136,7 @@ bool executor_core::stop_routines(time_point deadline) {
 }
 
 void executor_core::stop_workers() noexcept {
+  watch.stop();
   for (auto& w : workers_) {
     if (w->thread.joinable()) w->request(attention_exit);
   }

@@ -18,6 +18,8 @@
 #include "sched/blocking_pool.hpp"
 #include "sched/idle.hpp"
 #include "sched/inject_queue.hpp"
+#include "sched/monitor.hpp"
+#include "sched/monotonic.hpp"
 #include "sched/reactor.hpp"
 #include "sched/routine.hpp"
 #include "sched/worker.hpp"
@@ -32,9 +34,6 @@ struct escaped {
 
 /// Applies the policy of the routine's executor (default: text, abort) to such an exception.
 void report_escape(const routine& r, std::exception_ptr e) noexcept;
-
-/// CLOCK_MONOTONIC.
-time_point monotonic_now() noexcept;
 
 /// Who runs the workers of an executor that has no threads: the test bench.
 class simulation {
@@ -61,7 +60,7 @@ struct core_options {
 ///   1  stopping_ is set: routines started from here on begin with a stop request
 ///   2  every live routine is asked to stop
 ///   3  wait until none is live, or the deadline: then the caller names the stragglers
-///   4  workers are asked to exit; each drains its reactor (no operation is left) and its thread ends
+///   4  the monitor ends; workers are asked to exit; each drains its reactor (no operation is left) and its thread ends
 ///   5  the blocking pool runs what is queued and joins its threads
 class executor_core {
  public:
@@ -120,6 +119,7 @@ class executor_core {
   idle_set idle;
   inject_queue injected;
   blocking_pool blocking;
+  monitor watch{*this};
 
   atomic<std::uint64_t> foreign_spawned{0};   // routines started by foreign threads
   atomic<std::uint64_t> foreign_pushes{0};    // times a foreign thread made routines runnable

@@ -122,13 +122,13 @@ routine* worker::found(routine* r) noexcept {
 }
 
 routine* worker::take_local() noexcept {
-  if (run_next_ != nullptr && next_in_a_row_ < next_in_a_row_most) {
+  if (next_in_a_row_ < next_in_a_row_most && !run_next_.empty()) {
     ++next_in_a_row_;
-    return std::exchange(run_next_, nullptr);
+    if (routine* r = run_next_.exchange(nullptr)) return r;
   }
   next_in_a_row_ = 0;
   if (routine* r = queue_.pop()) return r;
-  return std::exchange(run_next_, nullptr);
+  return run_next_.empty() ? nullptr : run_next_.exchange(nullptr);
 }
 
 routine* worker::take_injected() noexcept {
@@ -199,7 +199,7 @@ void worker::poll_point() noexcept {
   now = ex.now();
   expire_timers();
   in_poll_ = false;
-  if (queue_.size() + (run_next_ != nullptr ? 1u : 0u) > 1) ex.notify();
+  if (queue_.size() + (run_next_.empty() ? 0u : 1u) > 1) ex.notify();
 }
 
 void worker::expire_timers() noexcept {
@@ -214,8 +214,12 @@ void worker::expire_timers() noexcept {
 
 void worker::run(routine& r) {
   count.resumed.add();
-  // relaxed: a monitor compares two reads
-  ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  tick();
+  run_once(r);
+  tick();
+}
+
+void worker::run_once(routine& r) {
   r.hop = this;
   r.claim.run();
   current = &r;
@@ -281,7 +285,7 @@ void worker::push_next(routine& r) noexcept {
   if (ex.is_simulated() && rng.below(4) == 0) [[unlikely]] {
     return push_back(r);
   }
-  routine* before = std::exchange(run_next_, &r);
+  routine* before = run_next_.exchange(&r);
   if (before != nullptr) push_back(*before);
 }
 
@@ -402,6 +406,7 @@ void worker::park() noexcept {
   in_poll_ = true;
   expire_timers();
   in_poll_ = false;
+  ex.watch.rouse();
   leave_idle(sent);
   if (queue_.size() > 1) ex.notify();
 }

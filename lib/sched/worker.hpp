@@ -16,6 +16,7 @@
 #include "sched/reactor.hpp"
 #include "sched/routine.hpp"
 #include "sched/routine_pool.hpp"
+#include "sched/run_next.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/timer_heap.hpp"
 
@@ -83,6 +84,9 @@ class worker final : public trampoline {
 
   bool has_stealable() const noexcept { return !queue_.empty(); }
 
+  /// The monitor: takes the routine that is next here. Returns: it, or null.
+  routine* steal_next() noexcept { return run_next_.steal(); }
+
   // --- state; guards: immutable | owner | its own
 
   executor_core& ex;                        // immutable
@@ -97,9 +101,9 @@ class worker final : public trampoline {
   time_point now{};                         // owner: read when it last polled or parked
   routine* current = nullptr;               // owner: the routine that runs
   std::thread thread;                       // executor
-  atomic<worker_state> state{worker_state::awake};     // [W1]
+  atomic<worker_state> state{worker_state::awake};     // [A3]
   atomic<std::uint32_t> paused{0};                     // set while it holds still [W2]
-  atomic<std::uint64_t> ticks{0};                      // routines taken on; written by the owner
+  atomic<std::uint64_t> ticks{0};  // odd while a routine runs; written by the owner
 
  private:
   friend class executor_core;
@@ -118,11 +122,16 @@ class worker final : public trampoline {
   void park() noexcept;
   void leave_idle(bool woken) noexcept;
   void overflow(routine& r) noexcept;
+  void run_once(routine& r);
+  void tick() noexcept {
+    // relaxed: the monitor compares two reads
+    ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   void stop_running(routine& r) noexcept;
   void drain() noexcept;
 
   ready_queue queue_;
-  routine* run_next_ = nullptr;        // owner
+  run_next_slot<routine> run_next_;
   std::uint32_t next_in_a_row_ = 0;    // owner: routines run from run_next_ since one from the queue
   std::uint32_t tick_ = 0;             // owner
   bool searching_ = false;             // owner: counted in idle_set
