@@ -7,6 +7,7 @@
 #include <cstring>
 #include <system_error>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -80,6 +81,11 @@ void fill(io_uring_sqe& sqe, const io_op& op) noexcept {
     sqe.off = r.has_offset ? op.offset : address(op.addr2);
   }
   sqe.rw_flags = static_cast<__kernel_rwf_t>(op.flags & r.flags);
+  if (op.code == opcode::openat && (op.flags & (O_NONBLOCK | O_DIRECTORY | O_PATH)) == 0) {
+    // The kernel first tries an open as if O_NONBLOCK were given: of a fifo that returns without
+    // waiting for the other side, or fails with ENXIO. An io-wq thread opens it as open(2) does.
+    sqe.flags |= IOSQE_ASYNC;
+  }
 }
 
 // An operation that a signal or a request to stop ended before it had an effect.
@@ -101,34 +107,6 @@ int open_eventfd() {
 
 }  // namespace
 
-// --- the list of what the ring does not take
-
-void uring_reactor::op_queue::push(operation& op) noexcept {
-  op.queue_next = nullptr;
-  (tail_ == nullptr ? head_ : tail_->queue_next) = &op;
-  tail_ = &op;
-}
-
-void uring_reactor::op_queue::pop() noexcept {
-  head_ = head_->queue_next;
-  if (head_ == nullptr) tail_ = nullptr;
-}
-
-void uring_reactor::op_queue::remove(operation& op) noexcept {
-  operation* before = nullptr;
-  for (operation* at = head_; at != &op; at = at->queue_next)
-    before = at;
-  (before == nullptr ? head_ : before->queue_next) = op.queue_next;
-  if (tail_ == &op) tail_ = before;
-}
-
-std::size_t uring_reactor::waiting() const noexcept {
-  std::size_t n = 0;
-  for (const operation* op = queue_.front(); op != nullptr; op = op->queue_next)
-    ++n;
-  return n;
-}
-
 // --- life
 
 uring_reactor::uring_reactor(const uring_options& options)
@@ -144,7 +122,7 @@ uring_reactor::~uring_reactor() {
     if (ring_.on_owner_thread() && wake_armed_) {
       wake();
       while (wake_armed_)
-        poll(time_point::max());
+        uring_reactor::poll(time_point::max());
     }
   }
   ::close(wake_fd_);
@@ -152,6 +130,14 @@ uring_reactor::~uring_reactor() {
 
 std::unique_ptr<reactor> make_uring_reactor(const uring_options& options) {
   return std::make_unique<uring_reactor>(options);
+}
+
+std::size_t uring_reactor::waiting() const noexcept {
+  if (queue_.empty()) return 0;
+  std::size_t n = 0;
+  for (const io_op* op = &queue_.front(); op != nullptr; op = queue_.after(*op))
+    ++n;
+  return n;
 }
 
 // --- submitting
@@ -204,14 +190,14 @@ void uring_reactor::submit_or_queue(io_op& op) noexcept {
 
 /// Moves what waits into the ring, entering it to make room. Returns: whether all of it went.
 bool uring_reactor::drain_queue() noexcept {
-  while (operation* front = queue_.front()) {
-    io_op& op = static_cast<io_op&>(*front);
+  while (!queue_.empty()) {
+    io_op& op = queue_.front();
     if ((op.result & halting) != 0) {
       if (!submit_cancel(op)) return false;
     } else {
       if (!submit(op)) return false;
     }
-    queue_.pop();
+    (void)queue_.pop();
     op.result &= ~(halting | queued);
   }
   return true;
@@ -229,7 +215,7 @@ void uring_reactor::cancel(operation& request) noexcept {
   if ((op.result & stopping) != 0) return;
   op.result |= stopping;
   if ((op.result & queued) != 0) {
-    queue_.remove(op);
+    (void)queue_.remove(op);
     finish(op, -ECANCELED);
     return;
   }
@@ -339,7 +325,7 @@ void uring_reactor::on_result(io_op& op, int res) noexcept {
 }
 
 void uring_reactor::finish(io_op& op, int res) noexcept {
-  if ((op.result & halting) != 0) queue_.remove(op);  // I2
+  if ((op.result & halting) != 0) (void)queue_.remove(op);  // I2
   --inflight_;
   complete_(op, res);
   // published: op may be gone

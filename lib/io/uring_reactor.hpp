@@ -18,6 +18,7 @@
 
 #include <sluice/detail/io/op_base.hpp>
 
+#include "io/op_fifo.hpp"
 #include "io/ring.hpp"
 #include "sched/reactor.hpp"
 
@@ -47,7 +48,7 @@ struct uring_options {
 /// queued and halting exclude each other: an operation is in the list at most once.
 enum in_flight : int { queued = 1, stopping = 2, halting = 4, polling = 8 };
 
-class uring_reactor final : public reactor {
+class uring_reactor : public reactor {
  public:
   /// To be called on the worker's thread, which owns the reactor.
   /// Throws std::system_error, as ring does.
@@ -71,20 +72,6 @@ class uring_reactor final : public reactor {
   std::size_t waiting() const noexcept;
 
  private:
-  // First in, first out, through operation::queue_next.
-  class op_queue {
-   public:
-    bool empty() const noexcept { return head_ == nullptr; }
-    operation* front() const noexcept { return head_; }
-    void push(operation& op) noexcept;
-    void pop() noexcept;
-    void remove(operation& op) noexcept;  // O(n): only while the ring refuses
-
-   private:
-    operation* head_ = nullptr;
-    operation* tail_ = nullptr;
-  };
-
   io_uring_sqe* get_sqe() noexcept;
   bool submit(io_op& op) noexcept;
   bool submit_cancel(io_op& op) noexcept;
@@ -104,8 +91,8 @@ class uring_reactor final : public reactor {
   bool wake_armed_ = false;                     // owner: I3
   std::uint64_t wake_value_ = 0;                // the kernel, while the wake read is armed
   std::size_t inflight_ = 0;                    // owner
-  op_queue queue_;                              // owner
-  atomic<unsigned long> wakes_{0};              // any thread: system calls of wake()
+  op_fifo queue_;                   // owner: through queue_next; only while the ring refuses
+  atomic<unsigned long> wakes_{0};  // any thread: system calls of wake()
 };
 
 /// Makes a reactor on a ring, for the calling thread. Throws std::system_error with the cause in

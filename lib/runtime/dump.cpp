@@ -30,10 +30,15 @@ void add_chain(routine_info& info, const routine& r) {
   }
 }
 
+std::string name_of(const routine& r) {
+  const detail::spin_guard guard(r.join_lock);
+  return r.name != nullptr ? r.name : "";
+}
+
 routine_info describe(const routine& r, routine_phase phase, time_point now) {
   routine_info info;
   info.id = r.id;
-  if (r.name != nullptr) info.name = r.name;
+  info.name = name_of(r);
   info.spawned = r.root.site;
   info.stopping = r.must_stop();
   info.since = now - time_point(duration(r.since));

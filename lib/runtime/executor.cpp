@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The executor's public face: options, shutdown, run.
 #include <algorithm>
-#include <cstdio>
+#include <mutex>
 #include <random>
 
 #include <unistd.h>
@@ -70,6 +70,7 @@ class executor_impl {
   }
 
   std::vector<straggler> shutdown(duration grace) {
+    const std::lock_guard lock(shutting_down);
     if (ended) return {};
     if (core.stop_routines(deadline_after(core.now(), grace))) {
       core.stop_workers();
@@ -108,7 +109,8 @@ class executor_impl {
   const executor_options options;  // immutable
   const backend_choice choice;     // immutable
   executor_core core;
-  bool ended = false;              // by whoever shuts down
+  std::mutex shutting_down;
+  bool ended = false;  // guarded by shutting_down
 };
 
 void end_run(std::unique_ptr<executor> ex, duration grace) noexcept {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <mutex>
 
-#include <time.h>
+#include <sched.h>
 
 #include <sluice/detail/base/assert.hpp>
 
@@ -136,6 +136,8 @@ bool executor_core::stop_routines(time_point deadline) {
 }
 
 void executor_core::stop_workers() noexcept {
+  // acquire: pairs with inject() [V1]
+  while (visitors_.load(std::memory_order_acquire) != 0) ::sched_yield();
   watch.stop();
   for (auto& w : workers_) {
     if (w->thread.joinable()) w->request(attention_exit);
@@ -154,9 +156,14 @@ void executor_core::join_workers() noexcept {
 void executor_core::inject(routine& r) noexcept { inject(&r, &r, 1); }
 
 void executor_core::inject(routine* first, routine* last, std::size_t n) noexcept {
+  // The routines are live, so the executor is there; once they are pushed they may end, and it may go:
+  // it waits for its visitors.
+  // relaxed: the push orders it before the routines' end
+  visitors_.fetch_add(1, std::memory_order_relaxed);
   foreign_pushes.fetch_add(n, std::memory_order_relaxed);  // relaxed: a figure for stats
   injected.push(first, last, n);
   notify();
+  visitors_.fetch_sub(1, std::memory_order_release);  // release: pairs with stop_workers() [V1]
 }
 
 void executor_core::notify() noexcept {

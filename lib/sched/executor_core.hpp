@@ -135,6 +135,7 @@ class executor_core {
   core_options options_;
   std::vector<std::unique_ptr<worker>> workers_;  // immutable once started
   atomic<bool> stopping_{false};                  // [X1]
+  atomic<std::uint32_t> visitors_{0};             // threads inside inject() [V1]
   atomic<std::uint32_t> ended_{0};                // futex: bumped while stopping [X2]
 };
 

@@ -106,8 +106,11 @@ void release_routine(routine& r) noexcept {
     }
     std::exchange(r.root.child, nullptr).destroy();
   }
-  if (r.box != nullptr) std::exchange(r.box, nullptr)->drop(r.box);
-  std::free(std::exchange(r.name, nullptr));
+  if (start_box* box = std::exchange(r.box, nullptr)) box->drop(box);
+  {
+    const spin_guard guard(r.join_lock);  // a dump may be reading it
+    std::free(std::exchange(r.name, nullptr));
+  }
   r.phase.store(routine_phase::free, std::memory_order_relaxed);  // relaxed: the pool publishes it
   if (worker* w = current_worker()) {
     w->cache.give(&r);

@@ -42,11 +42,11 @@ struct alignas(cache_line) routine : routine_head {
   start_box* box = nullptr;             // [S] closure and arguments that frames refer to
   const result_kind* kind = nullptr;    // [S]
   wait_point* joiner = nullptr;         // [J]
-  spin_lock join_lock;
+  mutable spin_lock join_lock;
   atomic<std::uint32_t> finished{0};    // 0 no, 1 yes, 2 no and a thread blocks on it [J1]
   atomic<std::uint32_t> refs{0};        // itself while live, and its handle
   std::uint64_t id = 0;                 // [S]
-  char* name = nullptr;                 // [W] owned, null for none
+  char* name = nullptr;                 // [J] owned, null for none
   std::int64_t since = 0;               // [W] ns of the executor's clock: last park or spawn
 
   static routine& of(routine_head& head) noexcept { return static_cast<routine&>(head); }

@@ -23,7 +23,12 @@ void set_name(std::string_view name) {
   if (copy == nullptr) throw std::bad_alloc();
   std::memcpy(copy, name.data(), name.size());
   copy[name.size()] = '\0';
-  std::free(std::exchange(w->current->name, copy));
+  char* before;
+  {
+    const detail::spin_guard guard(w->current->join_lock);  // a dump may be reading it
+    before = std::exchange(w->current->name, copy);
+  }
+  std::free(before);
 }
 
 std::string_view name() noexcept {

@@ -46,10 +46,11 @@ void run_frames(trampoline& hop, std::coroutine_handle<> frame) {
 void prepare_thread(int index) noexcept {
   sigset_t all;
   ::sigfillset(&all);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
-    ::sigdelset(&all, fault);
+  for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGPROF}) {
+    ::sigdelset(&all, own);
   }
-  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals belong to the program's other threads
+  // All but a thread's own faults and a profiler's ticks belong to the program's other threads.
+  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   char name[16] = "sluice-";
   int at = 7;
   for (int d = 100; d >= 1; d /= 10) {

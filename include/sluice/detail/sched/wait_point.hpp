@@ -119,8 +119,8 @@ class claim_word {
   }
 
   state peek() const noexcept {
-    // relaxed: for requests (which re-check by exchange) and dumps
-    return static_cast<state>(word_.load(std::memory_order_relaxed));
+    // acquire: a dump that finds a wait armed sees its wait point; pairs with arm() [C1]
+    return static_cast<state>(word_.load(std::memory_order_acquire));
   }
 
  private:
