@@ -111,9 +111,9 @@ bool walk_state::open_next() {
   const pending p = pending_.back();
   const bool is_root = base_.empty();
   pending_.pop_back();
-  base_.resize(p.parent);
+  base_.erase(p.parent);
   base_.append(names_, names_.size() - p.length);
-  names_.resize(names_.size() - p.length);
+  names_.erase(names_.size() - p.length);
   // A directory that was replaced by a link meanwhile is not followed.
   const int follow = is_root ? 0 : O_NOFOLLOW;
   // Paths with a NUL come from the caller alone.

@@ -61,7 +61,7 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   }
   const bool here = w != nullptr && &w->ex == ex;
   routine& r = new_record(here ? w : nullptr);
-  r.unwinding = r.stopped = r.taken = false;
+  r.unwinding = r.unwinding_if_asked = r.stopped = r.taken = false;
   r.leaf = s.frame;
   r.root.child = s.frame;
   r.root.site = where.at;
@@ -97,7 +97,10 @@ routine_ref spawn(const start& s, const spawn_site& where) {
 
 void release_routine(routine& r) noexcept {
   // acq_rel: release what this side did to the record; acquire what the other side did [R1]
-  if (r.refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (r.refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy_routine(r);
+}
+
+void destroy_routine(routine& r) noexcept {
   if (r.root.child) {
     if (!r.taken) {
       if (std::exception_ptr e = r.kind->exception(r.root.child)) {
@@ -108,7 +111,8 @@ void release_routine(routine& r) noexcept {
   }
   if (start_box* box = std::exchange(r.box, nullptr)) box->drop(box);
   {
-    const spin_guard guard(r.join_lock);  // a dump may be reading it
+    // A dump may be reading it, and finish() may be about to leave it.
+    const spin_guard guard(r.join_lock);
     std::free(std::exchange(r.name, nullptr));
   }
   r.phase.store(routine_phase::free, std::memory_order_relaxed);  // relaxed: the pool publishes it

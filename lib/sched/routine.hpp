@@ -32,6 +32,7 @@ struct alignas(cache_line) routine : routine_head {
   claim_word claim;
   atomic<routine_phase> phase{routine_phase::free};  // [P1]
   bool unwinding = false;               // [W] go on by unwinding, not by resuming
+  bool unwinding_if_asked = false;      // [W] with `unwinding`: unless no stop was requested
   bool stopped = false;                 // [W], then read by the joiner: ended by a stop
   bool taken = false;                   // [W] of the joiner: result or exception has been taken
   call_link root;                       // owns the root frame; site: spawn site [S]

@@ -6,6 +6,7 @@
 //   empty -> r, r -> s, r -> empty owner    exchange()
 //   r, untaken -> r, taken         rescuer  steal(): r is the rescuer's, the word keeps it
 //   r, taken -> anything           owner    exchange() finds it taken, and does not get it
+//   r, taken -> empty              owner    exchange() had put r in and finds it taken at once
 // The rescuer raises `wanted_`, passes a heavy barrier, then reads the slot; the owner stores the slot,
 // then looks at `wanted_`: one of the two sees the other, and then the lock decides [A1].
 #pragma once
@@ -31,7 +32,11 @@ class run_next_slot {
     wanted_.store(false, std::memory_order_relaxed);  // relaxed: under the lock
     T* taken = taken_;
     taken_ = nullptr;
-    return taken == before ? nullptr : before;
+    if (taken == nullptr) return before;
+    if (taken == before) return nullptr;
+    // The rescuer came between the store above and the lock: it has the new one.
+    item_.store(nullptr, std::memory_order_relaxed);  // relaxed: a rescuer looks under the lock
+    return before;
   }
 
   /// Owner: a hint.

@@ -33,4 +33,7 @@ void claim_stop(routine& r, const executor_core* ex) noexcept;
 /// Drops one reference to a record; the last destroys what is left of the routine.
 void release_routine(routine& r) noexcept;
 
+/// Frees what is left of a routine that has ended, once nobody refers to it.
+void destroy_routine(routine& r) noexcept;
+
 }  // namespace sluice::detail

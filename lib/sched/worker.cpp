@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <sluice/error.hpp>
+
 #include "base/asymmetric.hpp"
 #include "base/futex.hpp"
 #include "sched/executor_core.hpp"
@@ -220,11 +222,37 @@ void worker::run(routine& r) {
   tick();
 }
 
+namespace {
+
+/// Whether a routine that is to be unwound if it was asked to stop was not asked.
+bool spared(routine& r) noexcept {
+  if (!std::exchange(r.unwinding_if_asked, false) || r.must_stop()) return false;
+  r.unwinding = false;
+  return true;
+}
+
+}  // namespace
+
+/// Whether the exception that a routine ends with is a stop that it was told of by a join, and is
+/// asked to obey itself.
+bool worker::passes_stop_on(const routine& r) const noexcept {
+  if (!r.must_stop() && !ex.is_stopping()) return false;
+  const std::exception_ptr e = r.kind->exception(r.root.child);
+  if (e == nullptr) return false;
+  try {
+    std::rethrow_exception(e);
+  } catch (const stopped_error&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
 void worker::run_once(routine& r) {
   r.hop = this;
   r.claim.run();
   current = &r;
-  if (r.unwinding) [[unlikely]] {
+  if (r.unwinding && !spared(r)) [[unlikely]] {
     if (r.wait->kind->abandon != nullptr) r.wait->kind->abandon(*r.wait);
     stop_running(r);
     return;
@@ -256,27 +284,38 @@ void worker::stop_running(routine& r) noexcept {
 }
 
 void worker::finish(routine& r, bool stopped) noexcept {
+  if (!stopped && passes_stop_on(r)) {
+    std::exchange(r.root.child, nullptr).destroy();
+    stopped = true;
+  }
   r.stopped = stopped;
   routine* joiner = nullptr;
   std::uint32_t before;
+  bool unreferenced;
   {
     const spin_guard guard(r.join_lock);
     r.phase.store(routine_phase::done, std::memory_order_relaxed);  // relaxed: read under join_lock
+    // Before `finished`: where there is a handle, its side frees the frames and the arguments, and
+    // does so before a join is over. acq_rel: as in release_routine() [R1]
+    unreferenced = r.refs.fetch_sub(1, std::memory_order_acq_rel) == 1;
     // acq_rel: release: the result is seen by who finds it finished [J1]
     before = r.finished.exchange(1, std::memory_order_acq_rel);
     if (r.joiner != nullptr) {
       routine& waiter = r.joiner->owner();
-      if (waiter.claim.claim_armed()) joiner = &waiter;
+      if (waiter.claim.claim_armed()) {
+        joiner = &waiter;
+        // A join is a boundary: a stop of what was joined stops the joiner if it was asked to, too.
+        waiter.unwinding = waiter.unwinding_if_asked = stopped;
+      }
       r.joiner = nullptr;
     }
   }
   if (before == 2) futex_wake_all(r.finished);
   if (joiner != nullptr) make_runnable(*joiner);
-  executor_core& executor = *r.executor;
-  release_routine(r);
+  if (unreferenced) destroy_routine(r);
   if (stopped) count.stopped.add();
   count.finished.add();
-  executor.routine_ended();
+  ex.routine_ended();
 }
 
 // ---- make runnable

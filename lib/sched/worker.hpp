@@ -127,6 +127,7 @@ class worker final : public trampoline {
     // relaxed: the monitor compares two reads
     ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
+  bool passes_stop_on(const routine& r) const noexcept;
   void stop_running(routine& r) noexcept;
   void drain() noexcept;
 

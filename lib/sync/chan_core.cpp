@@ -34,14 +34,7 @@ bool chan_wait::send(std::coroutine_handle<> frame) {
   if (core_ == nullptr) return wait_for_ever(frame);
   chan_core& c = *core_;
   chan_wait* woken = nullptr;
-  c.lock_.lock();
-  while (c.needs_growth()) {
-    const std::size_t places = c.places_;
-    c.lock_.unlock();
-    c.grow(places);
-    c.lock_.lock();
-  }
-  switch (c.send_locked(slot, woken)) {
+  switch (c.lock_and_send(slot, woken)) {
     case try_outcome::done: outcome = chan_outcome::done; break;
     case try_outcome::closed: outcome = chan_outcome::closed; break;
     case try_outcome::refused: outcome = chan_outcome::refused; break;
@@ -193,14 +186,7 @@ try_outcome chan_core::recv_locked(void* to, chan_wait*& woken) noexcept {
 
 try_outcome chan_core::try_send(void* from) {
   chan_wait* woken = nullptr;
-  lock_.lock();
-  while (needs_growth()) {
-    const std::size_t places = places_;
-    lock_.unlock();
-    grow(places);
-    lock_.lock();
-  }
-  const try_outcome o = send_locked(from, woken);
+  const try_outcome o = lock_and_send(from, woken);
   lock_.unlock();
   if (woken != nullptr) make_runnable(woken->owner());
   return o;
@@ -220,9 +206,16 @@ try_outcome chan_core::try_recv(void* to) noexcept {
   return o;
 }
 
-bool chan_core::needs_growth() const noexcept {
-  return capacity_ == no_limit && count_ == places_ && receivers_.head == nullptr && !closed_ &&
-         !recv_closed_;
+try_outcome chan_core::lock_and_send(void* from, chan_wait*& woken) {
+  lock_.lock();
+  for (;;) {
+    const try_outcome o = send_locked(from, woken);
+    if (o != try_outcome::would_block || capacity_ != no_limit) return o;
+    const std::size_t places = places_;
+    lock_.unlock();
+    grow(places);
+    lock_.lock();
+  }
 }
 
 void chan_core::grow(std::size_t places) {

@@ -118,7 +118,7 @@ int execute_rw(io_op& op) noexcept {
 attempted try_rw(io_op& op) noexcept {
   const transfer t(op);
   const int at_once = t.nowait();
-  // ENOSYS: sandboxes that know the calls of older kernels only.
+  // ENOSYS: from C libraries other than glibc, which makes it EOPNOTSUPP: Linux before 4.6.
   if (at_once != -EOPNOTSUPP && at_once != -ENOSYS) return ended(at_once, 1);
 
   struct stat inode;

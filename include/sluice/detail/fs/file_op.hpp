@@ -76,9 +76,11 @@ inline op_call<transfer_op, transfer_args> transfer_at(opcode code, const file_h
                                                        const void* addr, std::size_t len,
                                                        std::uint64_t offset) noexcept {
   // The system's offsets are signed; its -1 means the descriptor's own position.
-  const refusal refused = h.fd < 0                 ? refusal::closed
-                          : (offset >> 63) != 0    ? refusal::bad_offset
-                                                   : refusal::none;
+  refusal refused = h.fd < 0 ? refusal::closed : refusal::none;
+  if ((offset >> 63) != 0) {
+    refused = refusal::bad_offset;
+    offset = 0;
+  }
   return op_call<transfer_op, transfer_args>(transfer_args{code, refused, h.lazily_blocking, h.fd,
                                                            const_cast<void*>(addr), len, offset});
 }

@@ -110,7 +110,8 @@ class SLUICE_EXPORT chan_core {
   static void wake_all(routine* chain) noexcept;
   try_outcome send_locked(void* from, chan_wait*& woken) noexcept;
   try_outcome recv_locked(void* to, chan_wait*& woken) noexcept;
-  bool needs_growth() const noexcept;
+  /// Returns with the lock held, unless it throws. An unbounded channel never blocks.
+  try_outcome lock_and_send(void* from, chan_wait*& woken);
   void grow(std::size_t places);
   std::byte* place(std::size_t i) const noexcept { return buffer_ + i * type_.size; }
   void move(void* to, void* from) const noexcept;
