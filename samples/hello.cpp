@@ -7,7 +7,8 @@
 using namespace sluice;
 
 task<> produce(send_chan<int> out) {
-  for (int i = 1; i <= 10; ++i) co_await out.send(i);
+  for (int i = 1; i <= 10; ++i)
+    co_await out.send(i);
   out.close();
 }
 
@@ -15,9 +16,12 @@ task<int> app() {
   chan<int> numbers(4);
   go(produce, numbers);
   int sum = 0;
-  while (auto n = co_await numbers.recv()) sum += *n;
+  while (auto n = co_await numbers.recv())
+    sum += *n;
   std::printf("the numbers to 10 make %d\n", sum);
   co_return 0;
 }
 
-int main() { return run(app); }
+int main() {
+  return run(app);
+}

@@ -2,17 +2,17 @@
 // blocking: runs a call that blocks its thread on a thread meant for that.
 #pragma once
 
-#include <coroutine>
-#include <exception>
-#include <memory>
-#include <type_traits>
-#include <utility>
-
 #include <sluice/config.hpp>
 #include <sluice/detail/sched/blocking_wait.hpp>
 #include <sluice/detail/sched/op_call.hpp>
 #include <sluice/detail/sched/start_routine.hpp>
 #include <sluice/task.hpp>
+
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <type_traits>
+#include <utility>
 
 namespace sluice {
 

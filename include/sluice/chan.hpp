@@ -2,15 +2,15 @@
 // chan<T>: Go's channel. send_chan<T>, recv_chan<T>: its one-way views.
 #pragma once
 
+#include <sluice/config.hpp>
+#include <sluice/detail/sync/chan_handle.hpp>
+#include <sluice/detail/sync/chan_op.hpp>
+
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
-
-#include <sluice/config.hpp>
-#include <sluice/detail/sync/chan_handle.hpp>
-#include <sluice/detail/sync/chan_op.hpp>
 
 namespace sluice {
 
@@ -40,6 +40,8 @@ class recv_chan;
 /// a routine waits on it is fatal.
 template <class T>
 class chan {
+  static_assert(std::is_object_v<T> && !std::is_const_v<T>, "chan<T>: T is an object type");
+
  public:
   using value_type = T;
 
@@ -124,7 +126,9 @@ class send_chan {
   send_chan(chan<T>&& c) noexcept : chan_(std::move(c)) {}
 
   detail::send_call<T> send(T&& value) const noexcept { return chan_.send(std::move(value)); }
-  detail::emplace_call<T, const T&> send(const T& value) const noexcept { return chan_.send(value); }
+  detail::emplace_call<T, const T&> send(const T& value) const noexcept {
+    return chan_.send(value);
+  }
   template <class... A>
     requires std::is_constructible_v<T, A...>
   detail::emplace_call<T, A&&...> emplace(A&&... args) const noexcept {

@@ -5,9 +5,9 @@
 // one. So a time point is only good on the executor it was read on.
 #pragma once
 
-#include <chrono>
-
 #include <sluice/config.hpp>
+
+#include <chrono>
 
 namespace sluice {
 

@@ -2,14 +2,14 @@
 // dump(): every routine of the process: what it is, what it waits for, since when, and where.
 #pragma once
 
+#include <sluice/clock.hpp>
+#include <sluice/config.hpp>
+#include <sluice/detail/sched/wait_reason.hpp>
+
 #include <cstdint>
 #include <source_location>
 #include <string>
 #include <vector>
-
-#include <sluice/clock.hpp>
-#include <sluice/config.hpp>
-#include <sluice/detail/sched/wait_reason.hpp>
 
 namespace sluice {
 
@@ -22,10 +22,10 @@ struct routine_info {
   std::string name;
   routine_state state = routine_state::created;
   wait_reason reason = wait_reason::none;  // of a waiting one
-  const void* object = nullptr;            // the channel, or the routine's record, waited on, or null
-  bool stopping = false;                   // a stop was requested
-  sluice::duration since{};                // how long it has been waiting (else: since its last wait)
-  std::source_location spawned;            // the `go`
+  const void* object = nullptr;  // the channel, or the routine's record, waited on, or null
+  bool stopping = false;         // a stop was requested
+  sluice::duration since{};      // how long it has been waiting (else: since its last wait)
+  std::source_location spawned;  // the `go`
   /// Where it waits, innermost first: each co_await of its await chain. Empty while it runs.
   std::vector<std::source_location> chain;
 };

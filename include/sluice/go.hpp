@@ -2,13 +2,13 @@
 // go: starts a routine. join_handle: waits for what it returns.
 #pragma once
 
+#include <sluice/detail/sched/join.hpp>
+#include <sluice/detail/sched/start_routine.hpp>
+
 #include <cstdint>
 #include <source_location>
 #include <type_traits>
 #include <utility>
-
-#include <sluice/detail/sched/join.hpp>
-#include <sluice/detail/sched/start_routine.hpp>
 
 namespace sluice {
 
@@ -80,47 +80,76 @@ auto go(F&& f, std::source_location site = std::source_location::current()) {
 template <class F, class A1>
   requires detail::startable<F, A1>
 auto go(F&& f, A1&& a1, std::source_location site = std::source_location::current()) {
-  return join_handle<detail::routine_value_t<F, A1>>(detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1)));
+  return join_handle<detail::routine_value_t<F, A1>>(
+      detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1)));
 }
 template <class F, class A1, class A2>
   requires detail::startable<F, A1, A2>
 auto go(F&& f, A1&& a1, A2&& a2, std::source_location site = std::source_location::current()) {
-  return join_handle<detail::routine_value_t<F, A1, A2>>(detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2)));
+  return join_handle<detail::routine_value_t<F, A1, A2>>(detail::start_routine(
+      {nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2)));
 }
 template <class F, class A1, class A2, class A3>
   requires detail::startable<F, A1, A2, A3>
-auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, std::source_location site = std::source_location::current()) {
-  return join_handle<detail::routine_value_t<F, A1, A2, A3>>(detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3)));
+auto go(F&& f, A1&& a1, A2&& a2, A3&& a3,
+        std::source_location site = std::source_location::current()) {
+  return join_handle<detail::routine_value_t<F, A1, A2, A3>>(
+      detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1),
+                            std::forward<A2>(a2), std::forward<A3>(a3)));
 }
 template <class F, class A1, class A2, class A3, class A4>
   requires detail::startable<F, A1, A2, A3, A4>
-auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, std::source_location site = std::source_location::current()) {
-  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4>>(detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4)));
+auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4,
+        std::source_location site = std::source_location::current()) {
+  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4>>(
+      detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1),
+                            std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4)));
 }
 template <class F, class A1, class A2, class A3, class A4, class A5>
   requires detail::startable<F, A1, A2, A3, A4, A5>
-auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, std::source_location site = std::source_location::current()) {
-  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4, A5>>(detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5)));
+auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5,
+        std::source_location site = std::source_location::current()) {
+  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4, A5>>(detail::start_routine(
+      {nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2),
+      std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5)));
 }
 template <class F, class A1, class A2, class A3, class A4, class A5, class A6>
   requires detail::startable<F, A1, A2, A3, A4, A5, A6>
-auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, std::source_location site = std::source_location::current()) {
-  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4, A5, A6>>(detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6)));
+auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6,
+        std::source_location site = std::source_location::current()) {
+  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4, A5, A6>>(detail::start_routine(
+      {nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2),
+      std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6)));
 }
 template <class F, class A1, class A2, class A3, class A4, class A5, class A6, class A7>
   requires detail::startable<F, A1, A2, A3, A4, A5, A6, A7>
-auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, A7&& a7, std::source_location site = std::source_location::current()) {
-  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4, A5, A6, A7>>(detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6), std::forward<A7>(a7)));
+auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, A7&& a7,
+        std::source_location site = std::source_location::current()) {
+  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4, A5, A6, A7>>(
+      detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1),
+                            std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4),
+                            std::forward<A5>(a5), std::forward<A6>(a6), std::forward<A7>(a7)));
 }
 template <class F, class A1, class A2, class A3, class A4, class A5, class A6, class A7, class A8>
   requires detail::startable<F, A1, A2, A3, A4, A5, A6, A7, A8>
-auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, A7&& a7, A8&& a8, std::source_location site = std::source_location::current()) {
-  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4, A5, A6, A7, A8>>(detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6), std::forward<A7>(a7), std::forward<A8>(a8)));
+auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, A7&& a7, A8&& a8,
+        std::source_location site = std::source_location::current()) {
+  return join_handle<detail::routine_value_t<F, A1, A2, A3, A4, A5, A6, A7, A8>>(
+      detail::start_routine({nullptr, site}, std::forward<F>(f), std::forward<A1>(a1),
+                            std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4),
+                            std::forward<A5>(a5), std::forward<A6>(a6), std::forward<A7>(a7),
+                            std::forward<A8>(a8)));
 }
 
 /// A task that was made already is not started: `go(f(x))` would run f's body with arguments that may
 /// be gone. Write go(f, x).
 template <class T, class... A>
-void go(task<T>, A&&...) = delete;
+void go(task<T>, A&&...) = delete;  // go: write go(f, args...), not go(f(args...))
+
+/// Chosen when f does not take the arguments as they are kept: a `T&` parameter, say, which would
+/// refer to go's own copy. (A deleted function's line is what compilers print.)
+template <class F, class... A>
+  requires detail::not_startable<F, A...>
+void go(F&&, A&&...) = delete;  // go: f cannot be called with copies of the arguments
 
 }  // namespace sluice

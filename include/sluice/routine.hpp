@@ -2,13 +2,13 @@
 // What a routine can say of itself and do to itself: its number, its name, yield.
 #pragma once
 
-#include <coroutine>
-#include <cstdint>
-#include <string_view>
-
 #include <sluice/config.hpp>
 #include <sluice/detail/sched/op_call.hpp>
 #include <sluice/detail/sched/wait_point.hpp>
+
+#include <coroutine>
+#include <cstdint>
+#include <string_view>
 
 namespace sluice {
 

@@ -2,6 +2,11 @@
 // executor: the workers that run routines. run: a program's main routine.
 #pragma once
 
+#include <sluice/clock.hpp>
+#include <sluice/config.hpp>
+#include <sluice/detail/sched/wait_reason.hpp>
+#include <sluice/go.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -12,11 +17,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <sluice/clock.hpp>
-#include <sluice/config.hpp>
-#include <sluice/detail/sched/wait_reason.hpp>
-#include <sluice/go.hpp>
 
 namespace sluice {
 
@@ -120,34 +120,58 @@ class SLUICE_EXPORT executor {
   }
   template <class F, class A1, class A2, class A3>
     requires detail::startable<F, A1, A2, A3>
-  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, std::source_location site = std::source_location::current()) {
-    return start<F, A1, A2, A3>(site, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3));
+  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3,
+          std::source_location site = std::source_location::current()) {
+    return start<F, A1, A2, A3>(site, std::forward<F>(f), std::forward<A1>(a1),
+                                std::forward<A2>(a2), std::forward<A3>(a3));
   }
   template <class F, class A1, class A2, class A3, class A4>
     requires detail::startable<F, A1, A2, A3, A4>
-  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, std::source_location site = std::source_location::current()) {
-    return start<F, A1, A2, A3, A4>(site, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4));
+  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4,
+          std::source_location site = std::source_location::current()) {
+    return start<F, A1, A2, A3, A4>(site, std::forward<F>(f), std::forward<A1>(a1),
+                                    std::forward<A2>(a2), std::forward<A3>(a3),
+                                    std::forward<A4>(a4));
   }
   template <class F, class A1, class A2, class A3, class A4, class A5>
     requires detail::startable<F, A1, A2, A3, A4, A5>
-  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, std::source_location site = std::source_location::current()) {
-    return start<F, A1, A2, A3, A4, A5>(site, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5));
+  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5,
+          std::source_location site = std::source_location::current()) {
+    return start<F, A1, A2, A3, A4, A5>(site, std::forward<F>(f), std::forward<A1>(a1),
+                                        std::forward<A2>(a2), std::forward<A3>(a3),
+                                        std::forward<A4>(a4), std::forward<A5>(a5));
   }
   template <class F, class A1, class A2, class A3, class A4, class A5, class A6>
     requires detail::startable<F, A1, A2, A3, A4, A5, A6>
-  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, std::source_location site = std::source_location::current()) {
-    return start<F, A1, A2, A3, A4, A5, A6>(site, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6));
+  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6,
+          std::source_location site = std::source_location::current()) {
+    return start<F, A1, A2, A3, A4, A5, A6>(
+        site, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3),
+        std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6));
   }
   template <class F, class A1, class A2, class A3, class A4, class A5, class A6, class A7>
     requires detail::startable<F, A1, A2, A3, A4, A5, A6, A7>
-  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, A7&& a7, std::source_location site = std::source_location::current()) {
-    return start<F, A1, A2, A3, A4, A5, A6, A7>(site, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6), std::forward<A7>(a7));
+  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, A7&& a7,
+          std::source_location site = std::source_location::current()) {
+    return start<F, A1, A2, A3, A4, A5, A6, A7>(
+        site, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3),
+        std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6), std::forward<A7>(a7));
   }
   template <class F, class A1, class A2, class A3, class A4, class A5, class A6, class A7, class A8>
     requires detail::startable<F, A1, A2, A3, A4, A5, A6, A7, A8>
-  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, A7&& a7, A8&& a8, std::source_location site = std::source_location::current()) {
-    return start<F, A1, A2, A3, A4, A5, A6, A7, A8>(site, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6), std::forward<A7>(a7), std::forward<A8>(a8));
+  auto go(F&& f, A1&& a1, A2&& a2, A3&& a3, A4&& a4, A5&& a5, A6&& a6, A7&& a7, A8&& a8,
+          std::source_location site = std::source_location::current()) {
+    return start<F, A1, A2, A3, A4, A5, A6, A7, A8>(
+        site, std::forward<F>(f), std::forward<A1>(a1), std::forward<A2>(a2), std::forward<A3>(a3),
+        std::forward<A4>(a4), std::forward<A5>(a5), std::forward<A6>(a6), std::forward<A7>(a7),
+        std::forward<A8>(a8));
   }
+
+  template <class T, class... A>
+  void go(task<T>, A&&...) = delete;  // go: write go(f, args...), not go(f(args...))
+  template <class F, class... A>
+    requires detail::not_startable<F, A...>
+  void go(F&&, A&&...) = delete;  // go: f cannot be called with copies of the arguments
 
   /// Asks all routines to stop, waits up to `grace`, and, if all have ended, ends the workers.
   /// Returns: the routines that have not ended; empty: the executor is shut down.

@@ -2,11 +2,11 @@
 // stats(): what the executors do, in numbers. Taking them costs the workers nothing.
 #pragma once
 
+#include <sluice/config.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
-
-#include <sluice/config.hpp>
 
 namespace sluice {
 
@@ -41,8 +41,8 @@ struct executor_stats {
   std::uint64_t foreign_pushes = 0;   // times such threads made a routine runnable
   std::uint64_t stalls = 0;           // times a worker was found in one routine for over 5-10 ms
   std::size_t blocking_threads = 0;
-  std::size_t blocking_queued = 0;    // calls that wait for a thread
-  worker_stats total;                 // summed over the workers
+  std::size_t blocking_queued = 0;  // calls that wait for a thread
+  worker_stats total;               // summed over the workers
   std::vector<worker_stats> workers;
 };
 

@@ -5,14 +5,14 @@
 // does. `go` (go.hpp) starts a routine.
 #pragma once
 
+#include <sluice/detail/coro/promise_base.hpp>
+
 #include <coroutine>
 #include <exception>
 #include <new>
 #include <source_location>
 #include <type_traits>
 #include <utility>
-
-#include <sluice/detail/coro/promise_base.hpp>
 
 namespace sluice {
 
@@ -36,7 +36,7 @@ class [[nodiscard("co_await it")]] task {
   using value_type = T;
   using promise_type = detail::task_promise<T>;
 
-  task(const task&) = delete;
+  task(const task&) = delete;  // co_await takes a task in the expression that makes it
   task& operator=(const task&) = delete;
   ~task() {
     if (frame_) frame_.destroy();
@@ -124,7 +124,10 @@ class task_promise final : public promise_base {
   void return_value(U&& u) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
     result_.set_value(static_cast<U&&>(u));
   }
-  void unhandled_exception() noexcept { result_.set_exception(std::current_exception()); }
+  void unhandled_exception() noexcept {
+    check_exception();
+    result_.set_exception(std::current_exception());
+  }
 
   T take() { return result_.take(); }
   std::exception_ptr exception() const noexcept { return result_.exception(); }
@@ -140,7 +143,10 @@ class task_promise<void> final : public promise_base {
     return task<void>(std::coroutine_handle<task_promise>::from_promise(*this));
   }
   void return_void() const noexcept {}
-  void unhandled_exception() noexcept { exception_ = std::current_exception(); }
+  void unhandled_exception() noexcept {
+    check_exception();
+    exception_ = std::current_exception();
+  }
 
   void take() {
     if (exception_) std::rethrow_exception(std::move(exception_));

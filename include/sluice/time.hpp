@@ -2,14 +2,14 @@
 // Sleeping.
 #pragma once
 
-#include <chrono>
-#include <coroutine>
-
 #include <sluice/clock.hpp>
 #include <sluice/config.hpp>
 #include <sluice/detail/sched/op_call.hpp>
 #include <sluice/detail/sched/timer_node.hpp>
 #include <sluice/detail/sched/wait_point.hpp>
+
+#include <chrono>
+#include <coroutine>
 
 namespace sluice {
 
@@ -40,7 +40,8 @@ class SLUICE_EXPORT sleep_op final : public wait_point {
 /// Cancellation: ends stopped. Cost: no allocation, no system call of its own; about 100 ns beside
 /// 10^5 other sleepers. Accuracy: the kernel's, tens of microseconds late.
 template <class Rep, class Period>
-detail::op_call<detail::sleep_op, duration> sleep_for(std::chrono::duration<Rep, Period> d) noexcept {
+detail::op_call<detail::sleep_op, duration> sleep_for(
+    std::chrono::duration<Rep, Period> d) noexcept {
   return detail::op_call<detail::sleep_op, duration>(detail::saturated(d));
 }
 

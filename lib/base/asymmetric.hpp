@@ -7,14 +7,15 @@
 // every running thread of the process pass a full barrier (heavy: membarrier(2), 1-5 us, Linux
 // 4.14). Measured: parks and pushes cost 5 ns less each (docs/design/memory_orders.md).
 //
-// Where membarrier is forbidden, and under ThreadSanitizer and the model checker, which cannot see
-// it, `asymmetric_available()` is false and both sides use seq_cst operations instead.
+// Where membarrier is forbidden, and under ThreadSanitizer, which cannot see it,
+// `asymmetric_available()` is false and both sides use seq_cst operations instead. The model checker
+// (tests/model) explores both ways.
 #pragma once
-
-#include <atomic>
 
 #include <sluice/config.hpp>
 #include <sluice/detail/base/atomic.hpp>
+
+#include <atomic>
 
 namespace sluice::detail {
 
@@ -24,7 +25,7 @@ extern bool asymmetric_registered;  // written once, before the first worker sta
 void asymmetric_init() noexcept;
 
 inline bool asymmetric_available() noexcept {
-#if defined(SLUICE_TSAN) || defined(SLUICE_MODEL)
+#if defined(SLUICE_TSAN)
   return false;
 #else
   return asymmetric_registered;

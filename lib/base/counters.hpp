@@ -2,9 +2,9 @@
 // What a worker counts: written by its thread alone, read by anyone at any time.
 #pragma once
 
-#include <cstdint>
-
 #include <sluice/detail/base/atomic.hpp>
+
+#include <cstdint>
 
 namespace sluice::detail {
 

@@ -2,14 +2,14 @@
 // Blocking a thread on a word: futex(2), private to the process.
 #pragma once
 
+#include <sluice/detail/base/atomic.hpp>
+
 #include <cstdint>
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <sluice/detail/base/atomic.hpp>
 
 namespace sluice::detail {
 
@@ -20,7 +20,8 @@ inline void futex_wait(const atomic<std::uint32_t>& word, std::uint32_t expected
   timespec limit{};
   limit.tv_sec = most / second;
   limit.tv_nsec = most % second;
-  ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected, most < 0 ? nullptr : &limit, nullptr, 0);
+  ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected, most < 0 ? nullptr : &limit, nullptr,
+            0);
 }
 
 /// Wakes all that block on `word`. The memory may be something else by then: a spurious wake at worst.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Unwinding a stopped routine: its frames are destroyed innermost first, as if an exception that
 // nobody can catch passed through them.
-#include <cxxabi.h>
-
 #include <sluice/detail/coro/promise_base.hpp>
+
+#include <cxxabi.h>
 
 namespace sluice::detail {
 
@@ -34,6 +34,7 @@ class unwinding_mark {
 
 void unwind(routine_head& routine) noexcept {
   const unwinding_mark mark;
+  routine.hop->unwinding = true;
   promise_base* frame = &promise_base::of(routine.leaf);
   while (frame != nullptr) {
     call_link* link = frame->link;
@@ -42,6 +43,7 @@ void unwind(routine_head& routine) noexcept {
     doomed.destroy();
     frame = caller;
   }
+  routine.hop->unwinding = false;
 }
 
 }  // namespace sluice::detail

@@ -2,6 +2,8 @@
 // Opening, closing, telling of files; the transfers that are made of several operations.
 #include <sluice/fs/file.hpp>
 
+#include "fs/file_op.hpp"
+
 #include <cerrno>
 #include <string>
 #include <system_error>
@@ -11,22 +13,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/file_op.hpp"
-
 namespace sluice {
 
 namespace detail {
 
 fs::file_kind kind_of(unsigned mode) noexcept {
   switch (mode & S_IFMT) {
-    case S_IFREG: return fs::file_kind::regular;
-    case S_IFDIR: return fs::file_kind::directory;
-    case S_IFLNK: return fs::file_kind::symlink;
-    case S_IFIFO: return fs::file_kind::fifo;
-    case S_IFSOCK: return fs::file_kind::socket;
-    case S_IFBLK: return fs::file_kind::block_device;
-    case S_IFCHR: return fs::file_kind::character_device;
-    default: return fs::file_kind::unknown;
+    case S_IFREG:
+      return fs::file_kind::regular;
+    case S_IFDIR:
+      return fs::file_kind::directory;
+    case S_IFLNK:
+      return fs::file_kind::symlink;
+    case S_IFIFO:
+      return fs::file_kind::fifo;
+    case S_IFSOCK:
+      return fs::file_kind::socket;
+    case S_IFBLK:
+      return fs::file_kind::block_device;
+    case S_IFCHR:
+      return fs::file_kind::character_device;
+    default:
+      return fs::file_kind::unknown;
   }
 }
 
@@ -110,8 +118,8 @@ task<result<void>> fill(file_handle h, io::mutable_buffer to, std::uint64_t offs
     auto n = co_await next_part(opcode::read, h, at, left, offset, *moved);
     if (!n) co_return with_transferred(n.error(), h.fd, *moved);
     if (*n == 0) {
-      co_return descriptor_error(errc::end_of_stream,
-                                 offset == current_position ? "read" : "pread", h.fd, *moved);
+      co_return descriptor_error(errc::end_of_stream, offset == current_position ? "read" : "pread",
+                                 h.fd, *moved);
     }
     *moved += *n;
   }
@@ -145,8 +153,8 @@ fs::file_info info_of(const struct statx& s) noexcept {
   info.links = s.stx_nlink;
   info.user = s.stx_uid;
   info.group = s.stx_gid;
-  info.modified = sys_time<nanoseconds>(seconds(s.stx_mtime.tv_sec) +
-                                        nanoseconds(s.stx_mtime.tv_nsec));
+  info.modified =
+      sys_time<nanoseconds>(seconds(s.stx_mtime.tv_sec) + nanoseconds(s.stx_mtime.tv_nsec));
   return info;
 }
 
@@ -157,14 +165,22 @@ namespace fs {
 
 std::string_view to_string(file_kind kind) noexcept {
   switch (kind) {
-    case file_kind::unknown: return "unknown";
-    case file_kind::regular: return "regular file";
-    case file_kind::directory: return "directory";
-    case file_kind::symlink: return "symbolic link";
-    case file_kind::fifo: return "fifo";
-    case file_kind::socket: return "socket";
-    case file_kind::block_device: return "block device";
-    case file_kind::character_device: return "character device";
+    case file_kind::unknown:
+      return "unknown";
+    case file_kind::regular:
+      return "regular file";
+    case file_kind::directory:
+      return "directory";
+    case file_kind::symlink:
+      return "symbolic link";
+    case file_kind::fifo:
+      return "fifo";
+    case file_kind::socket:
+      return "socket";
+    case file_kind::block_device:
+      return "block device";
+    case file_kind::character_device:
+      return "character device";
   }
   return "unknown";
 }
@@ -202,11 +218,19 @@ int file::release() noexcept {
   return std::exchange(handle_, {}).fd;
 }
 
-file_kind file::kind() const noexcept { return static_cast<file_kind>(handle_.kind); }
+file_kind file::kind() const noexcept {
+  return static_cast<file_kind>(handle_.kind);
+}
 
-file standard_input() noexcept { return file::borrow(STDIN_FILENO); }
-file standard_output() noexcept { return file::borrow(STDOUT_FILENO); }
-file standard_error() noexcept { return file::borrow(STDERR_FILENO); }
+file standard_input() noexcept {
+  return file::borrow(STDIN_FILENO);
+}
+file standard_output() noexcept {
+  return file::borrow(STDOUT_FILENO);
+}
+file standard_error() noexcept {
+  return file::borrow(STDERR_FILENO);
+}
 
 // ---- open
 

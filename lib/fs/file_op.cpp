@@ -2,6 +2,12 @@
 // Doing at once what can be done at once, and leaving the rest to the reactor.
 #include "fs/file_op.hpp"
 
+#include <sluice/detail/fs/file_op.hpp>
+#include <sluice/io/buffer.hpp>
+
+#include "sched/executor_core.hpp"
+#include "sched/wait.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <climits>
@@ -13,12 +19,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#include <sluice/detail/fs/file_op.hpp>
-#include <sluice/io/buffer.hpp>
-
-#include "sched/executor_core.hpp"
-#include "sched/wait.hpp"
 
 namespace sluice::detail {
 
@@ -42,8 +42,12 @@ constexpr std::size_t most_buffers = IOV_MAX;
 // that is how long a completion is to wait at most.
 constexpr duration turn = std::chrono::microseconds(50);
 
-bool is_vectored(opcode c) noexcept { return c == opcode::readv || c == opcode::writev; }
-bool is_read(opcode c) noexcept { return c == opcode::read || c == opcode::readv; }
+bool is_vectored(opcode c) noexcept {
+  return c == opcode::readv || c == opcode::writev;
+}
+bool is_read(opcode c) noexcept {
+  return c == opcode::read || c == opcode::readv;
+}
 
 /// Whether `result` only says that the system cannot do it without blocking.
 /// ENOSYS, EINVAL, EPERM: kernels and sandboxes that do not know the call; the reactor, which makes
@@ -102,7 +106,8 @@ transfer_op::transfer_op(await_site at, transfer_args a) noexcept
       refused_(a.refused),
       lazily_blocking_(a.lazily_blocking) {
   addr = a.addr;
-  len = static_cast<std::uint32_t>(std::min(a.len, is_vectored(a.code) ? most_buffers : most_bytes));
+  len =
+      static_cast<std::uint32_t>(std::min(a.len, is_vectored(a.code) ? most_buffers : most_bytes));
   offset = a.offset;
 }
 
@@ -130,10 +135,14 @@ bool transfer_op::try_now() noexcept {
 
 sluice::result<std::size_t> transfer_op::await_resume() const {
   switch (refused_) {
-    case refusal::none: break;
-    case refusal::closed: return descriptor_error(errc::closed, name_of(*this), -1);
-    case refusal::broken: return descriptor_error(errc::canceled, name_of(*this), fd);
-    case refusal::bad_offset: return descriptor_error(EINVAL, name_of(*this), fd);
+    case refusal::none:
+      break;
+    case refusal::closed:
+      return descriptor_error(errc::closed, name_of(*this), -1);
+    case refusal::broken:
+      return descriptor_error(errc::canceled, name_of(*this), fd);
+    case refusal::bad_offset:
+      return descriptor_error(EINVAL, name_of(*this), fd);
   }
   if (io_op::result < 0) return descriptor_error(-io_op::result, name_of(*this), fd);
   return static_cast<std::size_t>(io_op::result);
@@ -183,9 +192,8 @@ bool open_op::try_cached() noexcept {
   open_how how{};
   how.flags = flags;
   how.resolve = RESOLVE_CACHED;
-  io_op::result = uninterrupted([&] {
-    return ::syscall(SYS_openat2, fd, static_cast<const char*>(addr), &how, sizeof how);
-  });
+  io_op::result = uninterrupted(
+      [&] { return ::syscall(SYS_openat2, fd, static_cast<const char*>(addr), &how, sizeof how); });
   return !must_wait(io_op::result);
 }
 

@@ -2,13 +2,13 @@
 // The operations behind what fs::file does in coroutines of its own: open, stat, wait for a fifo.
 #pragma once
 
-#include <coroutine>
-
-#include <sys/stat.h>
-
 #include <sluice/detail/io/op_base.hpp>
 #include <sluice/detail/sched/op_call.hpp>
 #include <sluice/fs/path.hpp>
+
+#include <coroutine>
+
+#include <sys/stat.h>
 
 namespace sluice::detail {
 

@@ -6,6 +6,9 @@
 // are small, so that others soon have something to do.
 #include <sluice/fs/walk.hpp>
 
+#include "fs/file_op.hpp"
+#include "fs/walk_state.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -18,30 +21,35 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "fs/file_op.hpp"
-#include "fs/walk_state.hpp"
-
 namespace sluice {
 
 namespace detail {
 
 namespace {
 
-constexpr std::size_t raw_bytes = 32 * 1024;    // what glibc's readdir takes
-constexpr std::size_t first_batch = 32;         // entries
+constexpr std::size_t raw_bytes = 32 * 1024;  // what glibc's readdir takes
+constexpr std::size_t first_batch = 32;       // entries
 constexpr std::size_t largest_batch = 1024;
-constexpr std::size_t most_text = 256 * 1024;   // bytes of paths in a batch
+constexpr std::size_t most_text = 256 * 1024;  // bytes of paths in a batch
 
 fs::file_kind kind_of_type(unsigned char type) noexcept {
   switch (type) {
-    case DT_REG: return fs::file_kind::regular;
-    case DT_DIR: return fs::file_kind::directory;
-    case DT_LNK: return fs::file_kind::symlink;
-    case DT_FIFO: return fs::file_kind::fifo;
-    case DT_SOCK: return fs::file_kind::socket;
-    case DT_BLK: return fs::file_kind::block_device;
-    case DT_CHR: return fs::file_kind::character_device;
-    default: return fs::file_kind::unknown;
+    case DT_REG:
+      return fs::file_kind::regular;
+    case DT_DIR:
+      return fs::file_kind::directory;
+    case DT_LNK:
+      return fs::file_kind::symlink;
+    case DT_FIFO:
+      return fs::file_kind::fifo;
+    case DT_SOCK:
+      return fs::file_kind::socket;
+    case DT_BLK:
+      return fs::file_kind::block_device;
+    case DT_CHR:
+      return fs::file_kind::character_device;
+    default:
+      return fs::file_kind::unknown;
   }
 }
 
@@ -57,7 +65,9 @@ walk_state::walk_state(std::string_view root)
       raw_(std::make_unique<char[]>(raw_bytes)),
       limit_(first_batch) {}
 
-walk_state::~walk_state() { close_directory(); }
+walk_state::~walk_state() {
+  close_directory();
+}
 
 void walk_state::close_directory() noexcept {
   if (directory_ >= 0) ::close(directory_);
@@ -117,9 +127,10 @@ bool walk_state::open_next() {
   // A directory that was replaced by a link meanwhile is not followed.
   const int follow = is_root ? 0 : O_NOFOLLOW;
   // Paths with a NUL come from the caller alone.
-  directory_ = is_root && base_.find('\0') != base_.npos
-                   ? (errno = EINVAL, -1)
-                   : ::open(base_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | follow);
+  directory_ =
+      is_root && base_.find('\0') != base_.npos
+          ? (errno = EINVAL, -1)
+          : ::open(base_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | follow);
   const int number = errno;
   raw_at_ = raw_end_ = 0;
   if (directory_ < 0) {
@@ -157,7 +168,8 @@ void walk_state::add_entry(const char* name, std::size_t length, unsigned char t
 void walk_state::add_error(int number, bool opening) {
   const auto at = static_cast<std::uint32_t>(text_.size());
   text_.append(base_);
-  const bool slash = !opening && base_.size() > 1;  // which base_ has of a directory that was opened
+  const bool slash =
+      !opening && base_.size() > 1;  // which base_ has of a directory that was opened
   batch_.push_back({at, static_cast<std::uint32_t>(text_.size() - at - (slash ? 1 : 0)), number,
                     fs::file_kind::directory, opening});
 }
@@ -185,7 +197,9 @@ void walk_op::read_batch(blocking_wait& self) noexcept {
   static_cast<walk_op&>(self).walk_->read();
 }
 
-std::optional<result<fs::entry>> walk_op::await_resume() { return walk_->take(); }
+std::optional<result<fs::entry>> walk_op::await_resume() {
+  return walk_->take();
+}
 
 }  // namespace detail
 

@@ -3,6 +3,8 @@
 // Knows nothing of routines: read() blocks, and runs wherever its caller likes.
 #pragma once
 
+#include <sluice/detail/fs/walk_op.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -10,8 +12,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <sluice/detail/fs/walk_op.hpp>
 
 namespace sluice::detail {
 
@@ -35,14 +35,14 @@ class walk_state {
 
  private:
   struct found {
-    std::uint32_t at, length;   // of the path, in text_
-    int number;                 // errno, or 0
+    std::uint32_t at, length;  // of the path, in text_
+    int number;                // errno, or 0
     fs::file_kind kind;
-    bool opening;               // the error is open's, else getdents'
+    bool opening;  // the error is open's, else getdents'
   };
   struct pending {
-    std::uint32_t parent;       // length of the parent's path in base_, its '/' included
-    std::uint32_t length;       // of the name, which ends names_ when its turn comes
+    std::uint32_t parent;  // length of the parent's path in base_, its '/' included
+    std::uint32_t length;  // of the name, which ends names_ when its turn comes
   };
 
   void fill();
@@ -57,15 +57,15 @@ class walk_state {
   std::string names_;             // of pending_, one after another
   std::vector<pending> pending_;  // the next one last
   int directory_ = -1;
-  std::unique_ptr<char[]> raw_;   // what getdents64(2) gave
+  std::unique_ptr<char[]> raw_;  // what getdents64(2) gave
   std::size_t raw_at_ = 0, raw_end_ = 0;
 
-  std::string text_;              // the paths of batch_
+  std::string text_;  // the paths of batch_
   std::vector<found> batch_;
   std::size_t next_ = 0;
-  std::size_t limit_;             // of the next batch
+  std::size_t limit_;  // of the next batch
   bool ended_ = false;
-  int failed_ = 0;                // errno that ended it early
+  int failed_ = 0;  // errno that ended it early
 };
 
 }  // namespace sluice::detail

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "runtime/backend.hpp"
 
+#include "io/epoll_reactor.hpp"
+#include "io/uring_reactor.hpp"
+
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -8,16 +11,16 @@
 
 #include <fmt/format.h>
 
-#include "io/epoll_reactor.hpp"
-#include "io/uring_reactor.hpp"
-
 namespace sluice {
 
 std::string_view to_string(backend b) noexcept {
   switch (b) {
-    case backend::automatic: return "auto";
-    case backend::io_uring: return "io_uring";
-    case backend::epoll: return "epoll";
+    case backend::automatic:
+      return "auto";
+    case backend::io_uring:
+      return "io_uring";
+    case backend::epoll:
+      return "epoll";
   }
   return "unknown";
 }

@@ -2,13 +2,13 @@
 // Which reactor an executor's workers get, and why.
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <string>
-
 #include <sluice/runtime.hpp>
 
 #include "sched/executor_core.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
 
 namespace sluice::detail {
 

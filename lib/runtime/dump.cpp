@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Walking the routines' records while the workers hold still.
-#include <algorithm>
-
-#include <unistd.h>
-
-#include <fmt/format.h>
-
 #include <sluice/detail/coro/promise_base.hpp>
 #include <sluice/dump.hpp>
 
 #include "sched/executor_core.hpp"
 #include "sched/routine_pool.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <unistd.h>
 
 namespace sluice {
 
@@ -30,34 +30,33 @@ void add_chain(routine_info& info, const routine& r) {
   }
 }
 
-std::string name_of(const routine& r) {
-  const detail::spin_guard guard(r.join_lock);
-  return r.name != nullptr ? r.name : "";
-}
-
-routine_info describe(const routine& r, routine_phase phase, time_point now) {
+/// `still`: frames may be looked at.
+routine_info describe(const routine& r, const detail::routine_facts& f, bool still) {
   routine_info info;
-  info.id = r.id;
-  info.name = name_of(r);
-  info.spawned = r.root.site;
-  info.stopping = r.must_stop();
-  info.since = now - time_point(duration(r.since));
-  if (phase == routine_phase::done) {
+  info.id = f.id;
+  info.name = f.name;
+  info.spawned = f.spawned;
+  info.stopping = f.stopping;
+  info.since = f.since;
+  if (f.phase == routine_phase::done) {
     info.state = routine_state::done;
     return info;
   }
-  switch (r.claim.peek()) {
+  switch (f.state) {
     case claim_word::running:
       info.state = routine_state::running;
       break;
     case claim_word::claimed:
-      info.state = r.hop == nullptr ? routine_state::created : routine_state::runnable;
+      info.state = routine_state::runnable;
+      if (!still) break;
+      if (r.hop == nullptr) info.state = routine_state::created;
       add_chain(info, r);
       break;
     case claim_word::armed:
     case claim_word::pinned:
     case claim_word::stopping:
       info.state = routine_state::waiting;
+      if (!still) break;
       info.reason = r.wait->kind->reason;
       if (r.wait->kind->object != nullptr) info.object = r.wait->kind->object(*r.wait);
       add_chain(info, r);
@@ -84,11 +83,16 @@ std::string_view function_of(const std::source_location& at) {
 
 std::string_view name_of(routine_state s) {
   switch (s) {
-    case routine_state::created: return "created";
-    case routine_state::runnable: return "runnable";
-    case routine_state::running: return "running";
-    case routine_state::waiting: return "waiting";
-    case routine_state::done: return "done";
+    case routine_state::created:
+      return "created";
+    case routine_state::runnable:
+      return "runnable";
+    case routine_state::running:
+      return "running";
+    case routine_state::waiting:
+      return "waiting";
+    case routine_state::done:
+      return "done";
   }
   return "unknown";
 }
@@ -97,13 +101,10 @@ std::string_view name_of(routine_state s) {
 
 std::vector<routine_info> routines() {
   std::vector<routine_info> all;
-  detail::executor_core::while_all_paused([&] {
+  detail::executor_core::while_all_paused([&](bool still) {
     detail::routine_pool::instance().for_each([&](const routine& r) {
-      // acquire: pairs with spawn() [P1]
-      const routine_phase phase = r.phase.load(std::memory_order_acquire);
-      if (phase == routine_phase::free) return;
-      const time_point now = r.executor != nullptr ? r.executor->now() : time_point{};
-      all.push_back(describe(r, phase, now));
+      detail::routine_facts facts;
+      if (detail::read_facts(r, facts)) all.push_back(describe(r, facts, still));
     });
   });
   std::sort(all.begin(), all.end(),

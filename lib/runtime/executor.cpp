@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The executor's public face: options, shutdown, run.
-#include <algorithm>
-#include <mutex>
-#include <random>
-
-#include <unistd.h>
-
-#include <fmt/format.h>
-
 #include <sluice/detail/base/assert.hpp>
 #include <sluice/dump.hpp>
 #include <sluice/runtime.hpp>
@@ -16,6 +8,14 @@
 #include "runtime/backend.hpp"
 #include "sched/executor_core.hpp"
 #include "sched/routine_pool.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <random>
+
+#include <fmt/format.h>
+
+#include <unistd.h>
 
 namespace sluice {
 
@@ -78,16 +78,14 @@ class executor_impl {
       return {};
     }
     std::vector<straggler> left;
-    executor_core::while_all_paused([&] {
+    executor_core::while_all_paused([&](bool still) {
       routine_pool::instance().for_each([&](routine& r) {
-        // acquire: pairs with spawn() [P1]
-        if (r.phase.load(std::memory_order_acquire) != routine_phase::live) return;
-        if (r.executor != &core) return;
-        const auto state = r.claim.peek();
-        const bool waits = state == claim_word::armed || state == claim_word::pinned ||
-                           state == claim_word::stopping;
-        left.push_back({r.id, r.name != nullptr ? r.name : "", r.root.site,
-                        waits ? r.wait->kind->reason : wait_reason::none});
+        routine_facts f;
+        if (!read_facts(r, f) || f.phase != routine_phase::live || f.executor != &core) return;
+        const bool waits = f.state == claim_word::armed || f.state == claim_word::pinned ||
+                           f.state == claim_word::stopping;
+        left.push_back(
+            {f.id, f.name, f.spawned, waits && still ? r.wait->kind->reason : wait_reason::none});
       });
     });
     return left;
@@ -95,8 +93,9 @@ class executor_impl {
 
   void name(const std::vector<straggler>& left, duration waited) const {
     using seconds = std::chrono::duration<double>;
-    log(fmt::format("sluice: warning: {} routines have not ended {:.3g} s after they were asked to stop",
-                    left.size(), seconds(waited).count()));
+    log(fmt::format(
+        "sluice: warning: {} routines have not ended {:.3g} s after they were asked to stop",
+        left.size(), seconds(waited).count()));
     constexpr std::size_t most = 20;
     for (std::size_t i = 0; i < std::min(most, left.size()); ++i) {
       const straggler& s = left[i];
@@ -152,6 +151,8 @@ executor_info executor::info() const {
           impl_->choice.reason};
 }
 
-detail::executor_core& executor::core() const noexcept { return impl_->core; }
+detail::executor_core& executor::core() const noexcept {
+  return impl_->core;
+}
 
 }  // namespace sluice

@@ -64,15 +64,23 @@ void add(executor_stats& to, const executor_core& core) {
 routine_counts count(const executor_core* ex) {
   routine_counts n;
   detail::routine_pool::instance().for_each([&](const routine& r) {
-    // acquire: pairs with spawn(): a live record's executor is there to be read [P1]
-    if (r.phase.load(std::memory_order_acquire) != routine_phase::live) return;
-    if (ex != nullptr && r.executor != ex) return;
-    switch (r.claim.peek()) {
-      case claim_word::running: ++n.running; break;
-      case claim_word::claimed: ++n.runnable; break;
+    // relaxed: most records are free; read_facts() makes sure
+    if (r.phase.load(std::memory_order_relaxed) != routine_phase::live) return;
+    detail::routine_facts f;
+    if (!detail::read_facts(r, f) || f.phase != routine_phase::live) return;
+    if (ex != nullptr && f.executor != ex) return;
+    switch (f.state) {
+      case claim_word::running:
+        ++n.running;
+        break;
+      case claim_word::claimed:
+        ++n.runnable;
+        break;
       case claim_word::armed:
       case claim_word::pinned:
-      case claim_word::stopping: ++n.waiting; break;
+      case claim_word::stopping:
+        ++n.waiting;
+        break;
     }
   });
   return n;

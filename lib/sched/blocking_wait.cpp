@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <sluice/detail/sched/blocking_wait.hpp>
 
-#include <sched.h>
-
 #include "sched/executor_core.hpp"
 #include "sched/wait.hpp"
+
+#include <sched.h>
 
 namespace sluice::detail {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <time.h>
-
 #include <sluice/clock.hpp>
 
 #include "sched/executor_core.hpp"
+
+#include <time.h>
 
 namespace sluice {
 

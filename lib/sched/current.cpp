@@ -9,7 +9,11 @@ namespace {
 constinit thread_local worker* current = nullptr;
 }  // namespace
 
-[[gnu::noinline]] worker* current_worker() noexcept { return current; }
-[[gnu::noinline]] void set_current_worker(worker* w) noexcept { current = w; }
+[[gnu::noinline]] worker* current_worker() noexcept {
+  return current;
+}
+[[gnu::noinline]] void set_current_worker(worker* w) noexcept {
+  current = w;
+}
 
 }  // namespace sluice::detail

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // What happens to an exception that leaves a routine and that nobody joins: it panics.
+#include <sluice/detail/base/assert.hpp>
+
+#include "sched/executor_core.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 
-#include <sluice/detail/base/assert.hpp>
-
-#include "sched/executor_core.hpp"
+#include <unistd.h>
 
 namespace sluice::detail {
 

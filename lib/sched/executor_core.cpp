@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "sched/executor_core.hpp"
 
-#include <algorithm>
-#include <mutex>
-
-#include <sched.h>
-
 #include <sluice/detail/base/assert.hpp>
 
 #include "base/asymmetric.hpp"
 #include "base/futex.hpp"
 #include "sched/wait.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include <sched.h>
 
 namespace sluice::detail {
 
@@ -29,13 +29,13 @@ struct registry {
 
 }  // namespace
 
-executor_core::executor_core(core_options o)
-    : blocking(o.blocking), options_(std::move(o)) {
+executor_core::executor_core(core_options o) : blocking(o.blocking), options_(std::move(o)) {
   asymmetric_init();
   const int n = std::clamp(options_.workers, 1, idle_set::max_workers);
   idle.resize(n);
   for (int i = 0; i < n; ++i) {
-    workers_.push_back(std::make_unique<worker>(*this, i, options_.seed + static_cast<unsigned>(i)));
+    workers_.push_back(
+        std::make_unique<worker>(*this, i, options_.seed + static_cast<unsigned>(i)));
   }
   registry& r = registry::instance();
   const std::lock_guard lock(r.mu);
@@ -61,7 +61,7 @@ void executor_core::start() {
   struct gate {
     std::mutex mu;
     std::condition_variable changed;
-    std::size_t made = 0;               // guarded by mu, as all below
+    std::size_t made = 0;  // guarded by mu, as all below
     std::exception_ptr failure;
     bool open = false;
   } g;
@@ -109,7 +109,8 @@ void executor_core::start() {
     return;
   }
   join_workers();
-  for (auto& w : workers_) w->io.reset();
+  for (auto& w : workers_)
+    w->io.reset();
   std::rethrow_exception(failure);
 }
 
@@ -131,20 +132,28 @@ bool executor_core::stop_routines(time_point deadline) {
     if (live() == 0) return true;
     const time_point t = now();
     if (t >= deadline) return false;
-    futex_wait(ended_, seen, deadline == time_point::max() ? -1 : (deadline - t).count());
+    std::int64_t most = deadline == time_point::max() ? -1 : (deadline - t).count();
+    if (!asymmetric_available()) {
+      // Without a barrier a routine's end and our flag may miss each other: look again now and then.
+      constexpr std::int64_t now_and_then = 10'000'000;  // ns
+      most = most < 0 ? now_and_then : std::min(most, now_and_then);
+    }
+    futex_wait(ended_, seen, most);
   }
 }
 
 void executor_core::stop_workers() noexcept {
   // acquire: pairs with inject() [V1]
-  while (visitors_.load(std::memory_order_acquire) != 0) ::sched_yield();
+  while (visitors_.load(std::memory_order_acquire) != 0)
+    ::sched_yield();
   watch.stop();
   for (auto& w : workers_) {
     if (w->thread.joinable()) w->request(attention_exit);
   }
   join_workers();
   blocking.stop();
-  for (auto& w : workers_) w->io.reset();  // after the pool, whose threads may send operations home
+  for (auto& w : workers_)
+    w->io.reset();  // after the pool, whose threads may send operations home
 }
 
 void executor_core::join_workers() noexcept {
@@ -153,7 +162,9 @@ void executor_core::join_workers() noexcept {
   }
 }
 
-void executor_core::inject(routine& r) noexcept { inject(&r, &r, 1); }
+void executor_core::inject(routine& r) noexcept {
+  inject(&r, &r, 1);
+}
 
 void executor_core::inject(routine* first, routine* last, std::size_t n) noexcept {
   // The routines are live, so the executor is there; once they are pushed they may end, and it may go:
@@ -188,9 +199,11 @@ std::uint64_t executor_core::live() const noexcept {
   // Ends first, then starts: each end that is counted has its start counted, so that equality means
   // that at the moment in between none was live.
   std::uint64_t finished = 0;
-  for (const auto& w : workers_) finished += w->count.finished.load();
+  for (const auto& w : workers_)
+    finished += w->count.finished.load();
   std::uint64_t started = foreign_spawned.load(std::memory_order_acquire);  // acquire: [K1]
-  for (const auto& w : workers_) started += w->count.spawned.load();
+  for (const auto& w : workers_)
+    started += w->count.spawned.load();
   return started - finished;
 }
 
@@ -210,57 +223,82 @@ void executor_core::request_pause() noexcept {
   }
 }
 
-void executor_core::await_pause(time_point until) noexcept {
+namespace {
+
+/// Whether a worker that was asked to pause holds still.
+bool is_still(const worker& w) noexcept {
+  if (&w == current_worker()) return true;  // its routine is the one that asks
+  // seq_cst: after the request; pairs with park() and serve() [A3] [W4]
+  if (w.state.load(std::memory_order_seq_cst) == worker_state::parked) return true;
+  if (!w.serving.load(std::memory_order_seq_cst)) return true;
+  return w.paused.load(std::memory_order_acquire) != 0;  // acquire: pairs with hold_still() [W2]
+}
+
+bool is_in_routine(const worker& w) noexcept {
+  return w.ticks.load(std::memory_order_seq_cst) % 2 != 0;  // seq_cst: after the request [W4]
+}
+
+}  // namespace
+
+bool executor_core::await_pause(time_point hogs_until, time_point until) noexcept {
   for (auto& w : workers_) {
-    if (w.get() == current_worker()) continue;  // its routine is the one that asks
-    for (;;) {
-      // seq_cst: after the request; pairs with park() [A3]
-      if (w->state.load(std::memory_order_seq_cst) == worker_state::parked) break;
-      if (w->paused.load(std::memory_order_acquire) != 0) break;  // acquire: hold_still() [W2]
+    while (!is_still(*w)) {
       const time_point t = monotonic_now();
-      if (t >= until) break;  // inside a routine's code, which shows as running
-      futex_wait(w->paused, 0, std::min<std::int64_t>((until - t).count(), 200'000));
+      if (t >= hogs_until && is_in_routine(*w)) break;  // it leaves all other routines alone
+      if (t >= until) return false;
+      futex_wait(w->paused, 0, 200'000);
     }
   }
+  return true;
 }
 
 void executor_core::end_pause() noexcept {
-  for (auto& w : workers_) w->withdraw(attention_pause);
+  for (auto& w : workers_)
+    w->withdraw(attention_pause);
 }
 
 /// Ends the pause on every way out of while_all_paused().
 class executor_core::pause_guard {
  public:
   explicit pause_guard(const std::vector<executor_core*>& all) noexcept : all_(all) {
-    for (executor_core* ex : all_) ex->request_pause();
+    for (executor_core* ex : all_)
+      ex->request_pause();
   }
   pause_guard(const pause_guard&) = delete;
   pause_guard& operator=(const pause_guard&) = delete;
   ~pause_guard() {
-    for (executor_core* ex : all_) ex->end_pause();
+    for (executor_core* ex : all_)
+      ex->end_pause();
   }
 
  private:
   const std::vector<executor_core*>& all_;
 };
 
-void executor_core::while_all_paused(const std::function<void()>& f) {
-  constexpr duration patience = std::chrono::milliseconds(10);
+void executor_core::while_all_paused(const std::function<void(bool still)>& f) {
+  constexpr duration patience_with_hogs = std::chrono::milliseconds(10);
+  // Outside routines a worker comes by in microseconds, unless it is kept from its CPU, or dead.
+  constexpr duration patience = std::chrono::seconds(1);
   registry& r = registry::instance();
   const std::lock_guard lock(r.mu);
   std::vector<executor_core*> threaded;  // a simulated one holds still while this thread is here
   std::copy_if(r.all.begin(), r.all.end(), std::back_inserter(threaded),
                [](const executor_core* ex) { return !ex->is_simulated(); });
   const pause_guard paused(threaded);
-  const time_point until = monotonic_now() + patience;
-  for (executor_core* ex : threaded) ex->await_pause(until);
-  f();
+  heavy_barrier();  // between the requests and the looks at the workers' ticks [W4] [A1]
+  const time_point began = monotonic_now();
+  bool still = true;
+  for (executor_core* ex : threaded) {
+    still = ex->await_pause(began + patience_with_hogs, began + patience) && still;
+  }
+  f(still);
 }
 
 void executor_core::for_each(const std::function<void(executor_core&)>& f) {
   registry& r = registry::instance();
   const std::lock_guard lock(r.mu);
-  for (executor_core* ex : r.all) f(*ex);
+  for (executor_core* ex : r.all)
+    f(*ex);
 }
 
 }  // namespace sluice::detail

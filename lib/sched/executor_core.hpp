@@ -3,16 +3,6 @@
 // Knows reactors by their interface only; the runtime layer says which to make.
 #pragma once
 
-#include <condition_variable>
-#include <cstdint>
-#include <exception>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <source_location>
-#include <string>
-#include <vector>
-
 #include <sluice/clock.hpp>
 
 #include "sched/blocking_pool.hpp"
@@ -23,6 +13,16 @@
 #include "sched/reactor.hpp"
 #include "sched/routine.hpp"
 #include "sched/worker.hpp"
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <source_location>
+#include <string>
+#include <vector>
 
 namespace sluice::detail {
 
@@ -48,12 +48,12 @@ class simulation {
 };
 
 struct core_options {
-  int workers = 1;                                       // in [1, idle_set::max_workers]
-  std::uint64_t seed = 1;                                // of all random choices
+  int workers = 1;         // in [1, idle_set::max_workers]
+  std::uint64_t seed = 1;  // of all random choices
   blocking_pool::options blocking;
   std::function<std::unique_ptr<reactor>(executor_core&)> make_reactor;  // on the worker's thread
-  std::function<void(const escaped&)> on_escape;         // default policy if empty
-  simulation* simulated = nullptr;                       // it takes the workers' turns: no threads
+  std::function<void(const escaped&)> on_escape;                         // default policy if empty
+  simulation* simulated = nullptr;  // it takes the workers' turns: no threads
 };
 
 /// Shutdown, in steps; each worker and thread is gone at the end:
@@ -95,7 +95,8 @@ class executor_core {
 
   time_point now() const noexcept;
   bool is_stopping() const noexcept {
-    return stopping_.load(std::memory_order_seq_cst);  // seq_cst: pairs with stop_routines() [X1] [A1]
+    return stopping_.load(
+        std::memory_order_seq_cst);  // seq_cst: pairs with stop_routines() [X1] [A1]
   }
   /// Routines live now. Exact when it reads 0.
   std::uint64_t live() const noexcept;
@@ -103,10 +104,12 @@ class executor_core {
   /// A routine of this executor has ended; wakes a waiting stop_routines().
   void routine_ended() noexcept;
 
-  /// Holds all workers of all executors still but those inside a routine's code, for up to 10 ms;
-  /// calls f(); lets go. f sees consistent records of waiting and runnable routines, which stay so.
+  /// Holds all workers of all executors still, calls f(), lets go. One that is inside a routine's code
+  /// is waited for up to 10 ms, and then left alone, with that routine; f sees the other routines in
+  /// states that stay. `still`: false if a worker has been on its way for a second (it may have no CPU,
+  /// or be dead): frames must not be looked at then.
   /// One at a time in the process; executors are neither made nor ended meanwhile.
-  static void while_all_paused(const std::function<void()>& f);
+  static void while_all_paused(const std::function<void(bool still)>& f);
 
   const std::vector<std::unique_ptr<worker>>& workers() const noexcept { return workers_; }
   const core_options& options() const noexcept { return options_; }
@@ -121,15 +124,15 @@ class executor_core {
   blocking_pool blocking;
   monitor watch{*this};
 
-  atomic<std::uint64_t> foreign_spawned{0};   // routines started by foreign threads
-  atomic<std::uint64_t> foreign_pushes{0};    // times a foreign thread made routines runnable
+  atomic<std::uint64_t> foreign_spawned{0};  // routines started by foreign threads
+  atomic<std::uint64_t> foreign_pushes{0};   // times a foreign thread made routines runnable
 
  private:
   class pause_guard;
 
   void join_workers() noexcept;
   void request_pause() noexcept;
-  void await_pause(time_point until) noexcept;
+  bool await_pause(time_point hogs_until, time_point until) noexcept;
   void end_pause() noexcept;
 
   core_options options_;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "sched/idle.hpp"
 
-#include <bit>
-
 #include "base/asymmetric.hpp"
+
+#include <bit>
 
 namespace sluice::detail {
 
@@ -42,9 +42,15 @@ bool idle_set::begin_search() noexcept {
   return true;
 }
 
+void idle_set::join_search() noexcept {
+  searching_.fetch_add(1, std::memory_order_seq_cst);  // seq_cst: [A1]
+}
+
 bool idle_set::end_search() noexcept {
   // seq_cst: stands before the leaving searcher's last look at the queues [A1]
-  return searching_.fetch_sub(1, std::memory_order_seq_cst) == 1;
+  // At most 1, not just 1: the count is short of those who were picked and are yet to be counted in; one
+  // of them may be the caller.
+  return searching_.fetch_sub(1, std::memory_order_seq_cst) <= 1;
 }
 
 void idle_set::add(int worker) noexcept {

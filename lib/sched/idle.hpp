@@ -6,9 +6,9 @@
 // queues; one of the two sees the other.
 #pragma once
 
-#include <cstdint>
-
 #include <sluice/detail/base/atomic.hpp>
+
+#include <cstdint>
 
 namespace sluice::detail {
 
@@ -32,6 +32,9 @@ class idle_set {
 
   /// A worker that ran out of work may look at others' queues if less than half the workers do.
   [[nodiscard]] bool begin_search() noexcept;
+
+  /// A worker that has seen work in another's queue may look for it however many others do.
+  void join_search() noexcept;
 
   /// A searcher found work or gives up. Returns: whether it was the last: having found work, it must
   /// wake one more, for what it left behind was pushed while it searched.

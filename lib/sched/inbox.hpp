@@ -9,7 +9,7 @@
 namespace sluice::detail {
 
 /// `Link`: the member of operation that links this box's list.
-template <operation* operation::*Link>
+template <operation* operation::* Link>
 class inbox {
  public:
   /// Any thread. The operation is pinned: it stays until the consumer has seen it.

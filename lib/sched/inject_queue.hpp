@@ -3,11 +3,11 @@
 // workers' run queues. First in first out, one lock, taken from in batches.
 #pragma once
 
-#include <cstddef>
-
 #include <sluice/detail/base/spin_lock.hpp>
 
 #include "sched/routine.hpp"
+
+#include <cstddef>
 
 namespace sluice::detail {
 
@@ -36,7 +36,8 @@ class inject_queue {
     if (first == nullptr) return nullptr;
     routine* last = first;
     std::size_t n = 1;
-    for (; n < max && last->next != nullptr; ++n) last = last->next;
+    for (; n < max && last->next != nullptr; ++n)
+      last = last->next;
     head_ = std::exchange(last->next, nullptr);
     if (head_ == nullptr) tail_ = nullptr;
     // relaxed: under the lock; shrinking needs no reader to see it at once

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "sched/monitor.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include "base/futex.hpp"
 #include "sched/executor_core.hpp"
+
+#include <pthread.h>
+#include <signal.h>
 
 namespace sluice::detail {
 
@@ -90,7 +90,8 @@ void monitor::sleep() noexcept {
       return;
     }
   }
-  while (asleep_.load(std::memory_order_acquire) != 0 && !leaving()) {  // acquire: rouse_slow() [M1]
+  while (asleep_.load(std::memory_order_acquire) != 0 &&
+         !leaving()) {  // acquire: rouse_slow() [M1]
     futex_wait(asleep_, 1);
   }
 }

@@ -7,12 +7,12 @@
 // It sleeps while all workers do: an idle program is not woken.
 #pragma once
 
+#include <sluice/clock.hpp>
+#include <sluice/detail/base/atomic.hpp>
+
 #include <cstdint>
 #include <thread>
 #include <vector>
-
-#include <sluice/clock.hpp>
-#include <sluice/detail/base/atomic.hpp>
 
 namespace sluice::detail {
 

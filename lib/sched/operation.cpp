@@ -4,11 +4,11 @@
 //   awaited -> pinned (suspend_on) -> in flight (reactor::start) -> completed (complete) -> resumed
 // A stop request goes to the home worker's inbox; the claim word stands at `stopping` until it is
 // served, so that the frame outlives it; a completion that comes meanwhile waits for it (`done`).
-#include <cerrno>
-
 #include "sched/executor_core.hpp"
 #include "sched/reactor.hpp"
 #include "sched/wait.hpp"
+
+#include <cerrno>
 
 namespace sluice::detail {
 

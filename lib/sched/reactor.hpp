@@ -5,11 +5,11 @@
 // started is completed exactly once, by complete(); between the two it is in flight.
 #pragma once
 
-#include <cstddef>
-#include <string>
-
 #include <sluice/clock.hpp>
 #include <sluice/detail/sched/operation.hpp>
+
+#include <cstddef>
+#include <string>
 
 namespace sluice::detail {
 

@@ -2,10 +2,6 @@
 // The beginning and the end of a routine's record: spawn, join, release.
 #include "sched/routine.hpp"
 
-#include <cstdlib>
-#include <cstring>
-#include <utility>
-
 #include <sluice/detail/base/assert.hpp>
 #include <sluice/detail/sched/join.hpp>
 #include <sluice/error.hpp>
@@ -14,6 +10,10 @@
 #include "base/futex.hpp"
 #include "sched/executor_core.hpp"
 #include "sched/wait.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
 
 namespace sluice::detail {
 
@@ -74,7 +74,8 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   r.box = s.box;
   r.kind = s.kind;
   r.joiner = nullptr;
-  r.since = (here ? w->now : ex->now()).time_since_epoch().count();
+  // relaxed: a figure for dumps
+  r.since.store((here ? w->now : ex->now()).time_since_epoch().count(), std::memory_order_relaxed);
   r.claim.make_runnable();
   // relaxed, all three: published by phase and by the queue
   r.stop_requested.store(false, std::memory_order_relaxed);
@@ -83,7 +84,8 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   // Live first, then a look whether the executor stops; stop_routines() sets its flag, passes a heavy
   // barrier, then walks the live ones: one of the two sees the other [A1] [P1].
   light_store(r.phase, routine_phase::live);
-  if (ex->is_stopping()) r.stop_requested.store(true, std::memory_order_relaxed);  // relaxed: as above
+  if (ex->is_stopping())
+    r.stop_requested.store(true, std::memory_order_relaxed);  // relaxed: as above
   owned.hand_over();
   if (here) {
     w->count.spawned.add();
@@ -111,11 +113,11 @@ void destroy_routine(routine& r) noexcept {
   }
   if (start_box* box = std::exchange(r.box, nullptr)) box->drop(box);
   {
-    // A dump may be reading it, and finish() may be about to leave it.
+    // Dumps and stats may be reading it, and finish() may be about to leave it.
     const spin_guard guard(r.join_lock);
     std::free(std::exchange(r.name, nullptr));
+    r.phase.store(routine_phase::free, std::memory_order_relaxed);  // relaxed: read under join_lock
   }
-  r.phase.store(routine_phase::free, std::memory_order_relaxed);  // relaxed: the pool publishes it
   if (worker* w = current_worker()) {
     w->cache.give(&r);
   } else {
@@ -123,9 +125,31 @@ void destroy_routine(routine& r) noexcept {
   }
 }
 
+bool read_facts(const routine& r, routine_facts& f) noexcept {
+  const spin_guard guard(
+      r.join_lock);  // while it is held a live routine stays live, a done one done
+  f.phase = r.phase.load(std::memory_order_acquire);  // acquire: pairs with spawn() [P1]
+  if (f.phase == routine_phase::free) return false;
+  f.id = r.id;
+  f.state = r.claim.peek();
+  f.stopping = r.must_stop();
+  f.executor = r.executor;
+  const time_point last(duration(r.since.load(std::memory_order_relaxed)));  // relaxed: a figure
+  f.since = r.executor != nullptr ? r.executor->now() - last : duration::zero();
+  f.spawned = r.root.site;
+  f.name[0] = '\0';
+  if (r.name != nullptr) {
+    std::strncpy(f.name, r.name, sizeof f.name - 1);
+    f.name[sizeof f.name - 1] = '\0';
+  }
+  return true;
+}
+
 // ---- routine_ref
 
-void routine_ref::release(routine* r) noexcept { release_routine(*r); }
+void routine_ref::release(routine* r) noexcept {
+  release_routine(*r);
+}
 
 std::uint64_t routine_ref::id() const noexcept {
   SLUICE_ASSERT(r_ != nullptr, "join_handle: id of a handle that was moved from or joined");
@@ -138,7 +162,8 @@ void routine_ref::request_stop() const noexcept {
 
 std::coroutine_handle<> routine_ref::take_finished() const {
   // acquire: pairs with finish(): the result is seen [J1]
-  SLUICE_ASSERT(r_->finished.load(std::memory_order_acquire) == 1, "join: routine has not finished");
+  SLUICE_ASSERT(r_->finished.load(std::memory_order_acquire) == 1,
+                "join: routine has not finished");
   r_->taken = true;
   if (r_->stopped) throw stopped_error();
   return r_->root.child;

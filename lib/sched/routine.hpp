@@ -11,14 +11,16 @@
 // While live, the claim word tells more: running; armed, pinned, stopping: waiting; claimed: runnable.
 #pragma once
 
-#include <cstdint>
-#include <exception>
-
+#include <sluice/clock.hpp>
 #include <sluice/detail/base/atomic.hpp>
 #include <sluice/detail/base/spin_lock.hpp>
 #include <sluice/detail/coro/trampoline.hpp>
 #include <sluice/detail/sched/spawn.hpp>
 #include <sluice/detail/sched/wait_point.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <source_location>
 
 namespace sluice::detail {
 
@@ -31,30 +33,48 @@ struct alignas(cache_line) routine : routine_head {
   // [S] written at spawn, immutable while live; atomics as said.
   claim_word claim;
   atomic<routine_phase> phase{routine_phase::free};  // [P1]
-  bool unwinding = false;               // [W] go on by unwinding, not by resuming
-  bool unwinding_if_asked = false;      // [W] with `unwinding`: unless no stop was requested
-  bool stopped = false;                 // [W], then read by the joiner: ended by a stop
-  bool taken = false;                   // [W] of the joiner: result or exception has been taken
-  call_link root;                       // owns the root frame; site: spawn site [S]
-  wait_point* wait = nullptr;           // [W] the wait it is in
-  routine* next = nullptr;              // link of the queue that holds it
+  bool unwinding = false;                            // [W] go on by unwinding, not by resuming
+  bool unwinding_if_asked = false;  // [W] with `unwinding`: unless no stop was requested
+  bool stopped = false;             // [W], then read by the joiner: ended by a stop
+  bool taken = false;               // [W] of the joiner: result or exception has been taken
+  call_link root;                   // owns the root frame; site: spawn site [S]
+  wait_point* wait = nullptr;       // [W] the wait it is in
+  routine* next = nullptr;          // link of the queue that holds it
 
-  executor_core* executor = nullptr;    // [S]
-  start_box* box = nullptr;             // [S] closure and arguments that frames refer to
-  const result_kind* kind = nullptr;    // [S]
-  wait_point* joiner = nullptr;         // [J]
-  mutable spin_lock join_lock;
-  atomic<std::uint32_t> finished{0};    // 0 no, 1 yes, 2 no and a thread blocks on it [J1]
-  atomic<std::uint32_t> refs{0};        // itself while live, and its handle
-  std::uint64_t id = 0;                 // [S]
-  char* name = nullptr;                 // [J] owned, null for none
-  std::int64_t since = 0;               // [W] ns of the executor's clock: last park or spawn
+  executor_core* executor = nullptr;  // [S]
+  start_box* box = nullptr;           // [S] closure and arguments that frames refer to
+  const result_kind* kind = nullptr;  // [S]
+  wait_point* joiner = nullptr;       // [J]
+  mutable spin_lock join_lock;        // guards the changes of `phase` from live, and to free, too
+  atomic<std::uint32_t> finished{0};  // 0 no, 1 yes, 2 no and a thread blocks on it [J1]
+  atomic<std::uint32_t> refs{0};      // itself while live, and its handle
+  std::uint64_t id = 0;               // [S]
+  char* name = nullptr;               // [J] owned, null for none
+  atomic<std::int64_t> since{0};      // [W] ns of the executor's clock: last park or spawn
 
   static routine& of(routine_head& head) noexcept { return static_cast<routine&>(head); }
 };
 
 static_assert(sizeof(routine) <= 2 * cache_line + cache_line, "a record is at most three lines");
 
-inline routine& wait_point::owner() const noexcept { return routine::of(*head); }
+/// What dumps and stats may know of a routine without a look at its frames.
+struct routine_facts {
+  std::uint64_t id;
+  routine_phase phase;      // live or done
+  claim_word::state state;  // while live
+  bool stopping;            // a stop was requested
+  const executor_core* executor;
+  duration since;  // its last park or its spawn
+  std::source_location spawned;
+  char name[128];  // cut off behind that; "" for none
+};
+
+/// Reads a record that may end, and be another routine's, meanwhile. Returns: false if it is free.
+/// Any thread. Cost: a short lock.
+bool read_facts(const routine& r, routine_facts& f) noexcept;
+
+inline routine& wait_point::owner() const noexcept {
+  return routine::of(*head);
+}
 
 }  // namespace sluice::detail

@@ -19,7 +19,8 @@ routine* routine_pool::take(std::size_t max) {
       if (free_ != nullptr) {
         routine* first = free_;
         routine* last = first;
-        for (std::size_t n = 1; n < max && last->next != nullptr; ++n) last = last->next;
+        for (std::size_t n = 1; n < max && last->next != nullptr; ++n)
+          last = last->next;
         free_ = std::exchange(last->next, nullptr);
         return first;
       }
@@ -52,7 +53,8 @@ void routine_pool::grow() {
 routine_cache::~routine_cache() {
   if (free_ == nullptr) return;
   routine* last = free_;
-  while (last->next != nullptr) last = last->next;
+  while (last->next != nullptr)
+    last = last->next;
   routine_pool::instance().give(free_, last);
 }
 
@@ -60,7 +62,8 @@ routine* routine_cache::take() {
   if (free_ == nullptr) {
     free_ = routine_pool::instance().take(batch);
     count_ = 0;
-    for (routine* r = free_; r != nullptr; r = r->next) ++count_;
+    for (routine* r = free_; r != nullptr; r = r->next)
+      ++count_;
   }
   --count_;
   return std::exchange(free_, free_->next);
@@ -72,7 +75,8 @@ void routine_cache::give(routine* r) noexcept {
   if (++count_ <= most) return;
   // Half goes back: records that end here may have been started elsewhere.
   routine* last = free_;
-  for (std::size_t n = 1; n < most / 2; ++n) last = last->next;
+  for (std::size_t n = 1; n < most / 2; ++n)
+    last = last->next;
   routine* first = std::exchange(free_, last->next);
   count_ -= most / 2;
   routine_pool::instance().give(first, last);

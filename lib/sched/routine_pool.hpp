@@ -5,12 +5,12 @@
 // has ended. Each thread of a worker keeps a few free records at hand.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include <sluice/detail/base/spin_lock.hpp>
 
 #include "sched/routine.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace sluice::detail {
 
@@ -35,7 +35,8 @@ class routine_pool {
   void for_each(F&& f) const {
     // acquire: pairs with the release in grow(): the slab is made before it is seen [P2]
     for (slab* s = slabs_.load(std::memory_order_acquire); s != nullptr; s = s->next) {
-      for (routine& r : s->records) f(r);
+      for (routine& r : s->records)
+        f(r);
     }
   }
 
@@ -54,8 +55,8 @@ class routine_pool {
   void grow();  // holds lock_
 
   spin_lock lock_;
-  routine* free_ = nullptr;            // guarded by lock_
-  atomic<slab*> slabs_{nullptr};       // prepended under lock_ [P2]
+  routine* free_ = nullptr;       // guarded by lock_
+  atomic<slab*> slabs_{nullptr};  // prepended under lock_ [P2]
   atomic<std::size_t> bytes_{0};
   atomic<std::uint64_t> next_id_{1};
 };

@@ -24,7 +24,7 @@ class run_next_slot {
   /// Owner. Puts `item` (or nothing) in. Returns: what was there, unless a rescuer has it.
   T* exchange(T* item) noexcept {
     T* before = item_.load(std::memory_order_relaxed);  // relaxed: only the owner writes it
-    light_store(item_, item);                           // release: the routine is seen by steal() [A1]
+    light_store(item_, item);  // release: the routine is seen by steal() [A1]
     if (!light_load(wanted_)) [[likely]] {
       return before;
     }
@@ -60,10 +60,10 @@ class run_next_slot {
   }
 
  private:
-  atomic<T*> item_{nullptr};     // written by the owner
-  atomic<bool> wanted_{false};   // raised under lock_ by a rescuer, lowered under lock_
+  atomic<T*> item_{nullptr};    // written by the owner
+  atomic<bool> wanted_{false};  // raised under lock_ by a rescuer, lowered under lock_
   spin_lock lock_;
-  T* taken_ = nullptr;           // guarded by lock_: what a rescuer has, while item_ still says so
+  T* taken_ = nullptr;  // guarded by lock_: what a rescuer has, while item_ still says so
 };
 
 }  // namespace sluice::detail

@@ -11,11 +11,11 @@
 //   I3  head is moved by CAS of whoever takes [head, new head); tail by the owner alone
 #pragma once
 
-#include <cstdint>
-
 #include <sluice/detail/base/atomic.hpp>
 
 #include "base/asymmetric.hpp"
+
+#include <cstdint>
 
 namespace sluice::detail {
 
@@ -35,7 +35,8 @@ class run_queue {
     // acquire: pairs with the release of the CAS in pop() and steal(): their reads of the slot that
     // is reused here came before [Q2]
     const std::uint32_t h = head_.load(std::memory_order_acquire);
-    const std::uint32_t t = tail_.load(std::memory_order_relaxed);  // relaxed: only the owner writes it
+    const std::uint32_t t =
+        tail_.load(std::memory_order_relaxed);  // relaxed: only the owner writes it
     if (t - h >= Capacity) return false;
     slots_[t % Capacity].store(item, std::memory_order_relaxed);  // relaxed: published by tail
     // At least release: pairs with the acquire of tail in steal() [Q1]; ordered before the caller's
@@ -46,8 +47,9 @@ class run_queue {
 
   /// Owner. Returns: the oldest, or null.
   [[nodiscard]] T* pop() noexcept {
-    std::uint32_t h = head_.load(std::memory_order_relaxed);        // relaxed: the CAS decides
-    const std::uint32_t t = tail_.load(std::memory_order_relaxed);  // relaxed: only the owner writes it
+    std::uint32_t h = head_.load(std::memory_order_relaxed);  // relaxed: the CAS decides
+    const std::uint32_t t =
+        tail_.load(std::memory_order_relaxed);  // relaxed: only the owner writes it
     while (h != t) {
       T* item = slots_[h % Capacity].load(std::memory_order_relaxed);  // relaxed: our own store
       // release: the slot was read before it can be reused, pairs with push() [Q2]
@@ -63,10 +65,12 @@ class run_queue {
   /// Returns: how many were written to `out`; 0 if thieves made room meanwhile.
   [[nodiscard]] std::uint32_t pop_half(T* (&out)[Capacity / 2]) noexcept {
     std::uint32_t h = head_.load(std::memory_order_relaxed);
-    const std::uint32_t t = tail_.load(std::memory_order_relaxed);  // relaxed: only the owner writes it
+    const std::uint32_t t =
+        tail_.load(std::memory_order_relaxed);  // relaxed: only the owner writes it
     if (t - h < Capacity) return 0;
     for (std::uint32_t i = 0; i < Capacity / 2; ++i) {
-      out[i] = slots_[(h + i) % Capacity].load(std::memory_order_relaxed);  // relaxed: our own stores
+      out[i] =
+          slots_[(h + i) % Capacity].load(std::memory_order_relaxed);  // relaxed: our own stores
     }
     // release: as in pop() [Q2]
     return head_.compare_exchange_strong(h, h + Capacity / 2, std::memory_order_release,

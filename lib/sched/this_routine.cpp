@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include <cstdlib>
-#include <cstring>
-#include <new>
-
 #include <sluice/routine.hpp>
 
 #include "sched/wait.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
 
 namespace sluice {
 

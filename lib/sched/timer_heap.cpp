@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "sched/timer_heap.hpp"
 
-#include <algorithm>
-
 #include "sched/routine.hpp"
+
+#include <algorithm>
 
 namespace sluice::detail {
 
 namespace {
 constexpr std::uint32_t arity = 4;  // half the depth of a binary heap; the children share a line
-constexpr std::uint32_t parent(std::uint32_t i) { return (i - 1) / arity; }
-constexpr std::uint32_t first_child(std::uint32_t i) { return i * arity + 1; }
+constexpr std::uint32_t parent(std::uint32_t i) {
+  return (i - 1) / arity;
+}
+constexpr std::uint32_t first_child(std::uint32_t i) {
+  return i * arity + 1;
+}
 }  // namespace
 
 void timer_heap::lock_with_room() {

@@ -7,13 +7,13 @@
 // docs/decisions. A heap is exact, and below one system call's cost up to 10^5 timers.)
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-
 #include <sluice/detail/base/atomic.hpp>
 #include <sluice/detail/base/spin_lock.hpp>
 #include <sluice/detail/sched/timer_node.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 
 namespace sluice::detail {
 
@@ -66,9 +66,9 @@ class timer_heap {
   void publish_next() noexcept;
 
   mutable spin_lock lock_;
-  std::uint32_t size_ = 0;          // guarded by lock_
-  std::uint32_t capacity_ = 0;      // written by the owner, under lock_
-  std::unique_ptr<slot[]> slots_;   // guarded by lock_; replaced by the owner
+  std::uint32_t size_ = 0;                               // guarded by lock_
+  std::uint32_t capacity_ = 0;                           // written by the owner, under lock_
+  std::unique_ptr<slot[]> slots_;                        // guarded by lock_; replaced by the owner
   atomic<duration::rep> next_{duration::max().count()};  // written under lock_
 };
 

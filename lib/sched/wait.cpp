@@ -24,7 +24,8 @@ void begin_wait(wait_point& w, std::coroutine_handle<> frame) noexcept {
   routine& r = w.owner();
   r.leaf = frame;
   r.wait = &w;
-  r.since = running_on(r).now.time_since_epoch().count();
+  // relaxed: a figure for dumps
+  r.since.store(running_on(r).now.time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 void refuse(wait_point& w, std::coroutine_handle<> frame) noexcept {

@@ -7,14 +7,16 @@
 // worker then calls the kind's abandon(), which takes the lock, before it destroys a frame.
 #pragma once
 
-#include <coroutine>
-
 #include "sched/worker.hpp"
+
+#include <coroutine>
 
 namespace sluice::detail {
 
 /// The worker that runs the routine now. Only for code that runs as the routine.
-inline worker& running_on(routine& r) noexcept { return static_cast<worker&>(*r.hop); }
+inline worker& running_on(routine& r) noexcept {
+  return static_cast<worker&>(*r.hop);
+}
 
 /// Notes where and on what the routine waits. To be followed by claim.arm().
 void begin_wait(wait_point& w, std::coroutine_handle<> frame) noexcept;

@@ -2,17 +2,17 @@
 // A worker's life: find, run, park. The parking protocol is argued in HACKING.md.
 #include "sched/worker.hpp"
 
-#include <algorithm>
-
-#include <pthread.h>
-#include <signal.h>
-
 #include <sluice/error.hpp>
 
 #include "base/asymmetric.hpp"
 #include "base/futex.hpp"
 #include "sched/executor_core.hpp"
 #include "sched/wait.hpp"
+
+#include <algorithm>
+
+#include <pthread.h>
+#include <signal.h>
 
 namespace sluice::detail {
 
@@ -74,7 +74,10 @@ void worker::serve() {
   set_current_worker(this);
   prepare_thread(index);
   now = ex.now();
-  while (routine* r = next()) run(*r);
+  serving.store(true, std::memory_order_seq_cst);  // seq_cst: before the look at attention [W4]
+  while (routine* r = next())
+    run(*r);
+  serving.store(false, std::memory_order_release);  // release: pairs with is_still() [W4]
   drain();
   set_current_worker(nullptr);
 }
@@ -140,11 +143,15 @@ routine* worker::take_injected() noexcept {
   const std::size_t share = waiting / ex.workers().size() + 1;
   routine* first = ex.injected.pop(std::min<std::size_t>(share, ready_queue::capacity / 2));
   if (first == nullptr) return nullptr;
-  for (routine* r = std::exchange(first->next, nullptr); r != nullptr;) {
+  routine* r = std::exchange(first->next, nullptr);
+  if (r == nullptr) return first;
+  while (r != nullptr) {
     routine* following = std::exchange(r->next, nullptr);
     if (!queue_.push(r)) overflow(*r);
     r = following;
   }
+  // Between the two queues they were nowhere to be seen: a worker may have parked meanwhile.
+  ex.notify();
   return first;
 }
 
@@ -217,9 +224,33 @@ void worker::expire_timers() noexcept {
 
 void worker::run(routine& r) {
   count.resumed.add();
-  tick();
+  r.hop = this;
+  r.claim.run();
+  enter_routine();
   run_once(r);
-  tick();
+  leave_routine();
+}
+
+/// From here on, who asks the worker to hold still does not wait for it, and leaves the routine that
+/// it runs alone.
+void worker::enter_routine() noexcept {
+  // relaxed: only the owner writes it
+  const std::uint64_t even = ticks.load(std::memory_order_relaxed);
+  for (;;) {
+    // The odd tick first, then a look for requests; who asks for a pause passes a heavy barrier between
+    // the request and the look at the tick: one of the two sees the other [W4] [A1].
+    light_store(ticks, even + 1);
+    if ((light_load(attention_) & attention_pause) == 0) [[likely]] {
+      return;
+    }
+    ticks.store(even, std::memory_order_release);  // release: as in leave_routine() [W4]
+    hold_still();
+  }
+}
+
+void worker::leave_routine() noexcept {
+  // relaxed: only the owner writes it; release: pairs with is_in_routine() [W4]
+  ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
 namespace {
@@ -249,8 +280,6 @@ bool worker::passes_stop_on(const routine& r) const noexcept {
 }
 
 void worker::run_once(routine& r) {
-  r.hop = this;
-  r.claim.run();
   current = &r;
   if (r.unwinding && !spared(r)) [[unlikely]] {
     if (r.wait->kind->abandon != nullptr) r.wait->kind->abandon(*r.wait);
@@ -344,7 +373,8 @@ void worker::overflow(routine& r) noexcept {
       if (queue_.push(&r)) return;  // thieves made room
       continue;
     }
-    for (std::uint32_t i = 0; i + 1 < n; ++i) half[i]->next = half[i + 1];
+    for (std::uint32_t i = 0; i + 1 < n; ++i)
+      half[i]->next = half[i + 1];
     half[n - 1]->next = &r;
     count.overflows.add();
     ex.injected.push(half[0], &r, n + 1);
@@ -423,7 +453,13 @@ void worker::park() noexcept {
   ex.idle.add(index);
   // One worker has no other that pushes where it looks; foreign threads pay for their own order.
   if (ex.workers().size() > 1) heavy_barrier();
-  if (ex.has_stealable_work()) return leave_idle(false);
+  if (ex.has_stealable_work()) {
+    leave_idle(false);
+    // It has seen work: the limit of searchers shall not send it around in circles.
+    if (!searching_) ex.idle.join_search();
+    searching_ = true;
+    return;
+  }
   worker_state expected = worker_state::awake;
   // seq_cst: before the looks at attention and the injection queue that the reactor's wake() stands
   // for; pairs with notify() [A3]
@@ -458,7 +494,8 @@ void worker::leave_idle(bool woken) noexcept {
 }
 
 void worker::drain() noexcept {
-  while (io->inflight() != 0) io->poll(time_point::max());
+  while (io->inflight() != 0)
+    io->poll(time_point::max());
 }
 
 }  // namespace sluice::detail

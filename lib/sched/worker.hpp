@@ -4,11 +4,6 @@
 // is none; worker.cpp stands in that order.
 #pragma once
 
-#include <coroutine>
-#include <cstdint>
-#include <memory>
-#include <thread>
-
 #include "base/counters.hpp"
 #include "base/random.hpp"
 #include "sched/idle.hpp"
@@ -19,6 +14,11 @@
 #include "sched/run_next.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/timer_heap.hpp"
+
+#include <coroutine>
+#include <cstdint>
+#include <memory>
+#include <thread>
 
 namespace sluice::detail {
 
@@ -89,21 +89,22 @@ class worker final : public trampoline {
 
   // --- state; guards: immutable | owner | its own
 
-  executor_core& ex;                        // immutable
-  const int index;                          // immutable
-  std::unique_ptr<reactor> io;              // made by the worker's thread, then immutable
-  timer_heap timers;                        // its own lock
-  inbox<&operation::inbox_next> stops;      // operations that are asked to stop
-  inbox<&operation::done_next> completed;   // operations completed by other threads
-  routine_cache cache;                      // owner
-  random rng;                               // owner
-  worker_counters count;                    // written by the owner
-  time_point now{};                         // owner: read when it last polled or parked
-  routine* current = nullptr;               // owner: the routine that runs
-  std::thread thread;                       // executor
-  atomic<worker_state> state{worker_state::awake};     // [A3]
-  atomic<std::uint32_t> paused{0};                     // set while it holds still [W2]
-  atomic<std::uint64_t> ticks{0};  // odd while a routine runs; written by the owner
+  executor_core& ex;                                // immutable
+  const int index;                                  // immutable
+  std::unique_ptr<reactor> io;                      // made by the worker's thread, then immutable
+  timer_heap timers;                                // its own lock
+  inbox<&operation::inbox_next> stops;              // operations that are asked to stop
+  inbox<&operation::done_next> completed;           // operations completed by other threads
+  routine_cache cache;                              // owner
+  random rng;                                       // owner
+  worker_counters count;                            // written by the owner
+  time_point now{};                                 // owner: read when it last polled or parked
+  routine* current = nullptr;                       // owner: the routine that runs
+  std::thread thread;                               // executor
+  atomic<worker_state> state{worker_state::awake};  // [A3]
+  atomic<std::uint32_t> paused{0};                  // set while it holds still [W2]
+  atomic<std::uint64_t> ticks{0};  // odd while a routine runs; written by the owner [W4]
+  atomic<bool> serving{false};     // from the beginning to the end of serve() [W4]
 
  private:
   friend class executor_core;
@@ -123,22 +124,20 @@ class worker final : public trampoline {
   void leave_idle(bool woken) noexcept;
   void overflow(routine& r) noexcept;
   void run_once(routine& r);
-  void tick() noexcept {
-    // relaxed: the monitor compares two reads
-    ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  }
+  void enter_routine() noexcept;
+  void leave_routine() noexcept;
   bool passes_stop_on(const routine& r) const noexcept;
   void stop_running(routine& r) noexcept;
   void drain() noexcept;
 
   ready_queue queue_;
   run_next_slot<routine> run_next_;
-  std::uint32_t next_in_a_row_ = 0;    // owner: routines run from run_next_ since one from the queue
-  std::uint32_t tick_ = 0;             // owner
-  bool searching_ = false;             // owner: counted in idle_set
-  bool in_poll_ = false;               // owner: pushes are announced once, after the poll
-  bool woken_ = false;                 // owner: woken and nothing found yet
-  duration usual_park_{0};             // owner: moving average
+  std::uint32_t next_in_a_row_ = 0;  // owner: routines run from run_next_ since one from the queue
+  std::uint32_t tick_ = 0;           // owner
+  bool searching_ = false;           // owner: counted in idle_set
+  bool in_poll_ = false;             // owner: pushes are announced once, after the poll
+  bool woken_ = false;               // owner: woken and nothing found yet
+  duration usual_park_{0};           // owner: moving average
   atomic<std::uint32_t> attention_{0};  // [W3]
 };
 

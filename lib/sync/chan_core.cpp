@@ -10,15 +10,14 @@
 //   I4  a waiter is in its queue until it is claimed, by a partner or close, or abandoned
 // Both parties of a hand-over meet under the lock: the one that comes second claims the first one's
 // wait (claim_word), moves the value, and schedules it after the lock is released.
+#include <sluice/detail/base/assert.hpp>
 #include <sluice/detail/sync/chan_core.hpp>
+
+#include "sched/wait.hpp"
 
 #include <cstring>
 #include <new>
 #include <utility>
-
-#include <sluice/detail/base/assert.hpp>
-
-#include "sched/wait.hpp"
 
 namespace sluice::detail {
 
@@ -35,9 +34,15 @@ bool chan_wait::send(std::coroutine_handle<> frame) {
   chan_core& c = *core_;
   chan_wait* woken = nullptr;
   switch (c.lock_and_send(slot, woken)) {
-    case try_outcome::done: outcome = chan_outcome::done; break;
-    case try_outcome::closed: outcome = chan_outcome::closed; break;
-    case try_outcome::refused: outcome = chan_outcome::refused; break;
+    case try_outcome::done:
+      outcome = chan_outcome::done;
+      break;
+    case try_outcome::closed:
+      outcome = chan_outcome::closed;
+      break;
+    case try_outcome::refused:
+      outcome = chan_outcome::refused;
+      break;
     case try_outcome::would_block:
       begin_wait(*this, frame);
       c.senders_.push(*this);
@@ -61,9 +66,13 @@ bool chan_wait::recv(std::coroutine_handle<> frame) noexcept {
   chan_wait* woken = nullptr;
   c.lock_.lock();
   switch (c.recv_closed_ ? try_outcome::closed : c.recv_locked(slot, woken)) {
-    case try_outcome::done: outcome = chan_outcome::done; break;
+    case try_outcome::done:
+      outcome = chan_outcome::done;
+      break;
     case try_outcome::closed:
-    case try_outcome::refused: outcome = chan_outcome::closed; break;
+    case try_outcome::refused:
+      outcome = chan_outcome::closed;
+      break;
     case try_outcome::would_block:
       begin_wait(*this, frame);
       c.receivers_.push(*this);
@@ -99,7 +108,9 @@ const void* chan_wait::object(const wait_point& self) noexcept {
   return static_cast<const chan_wait&>(self).core_;
 }
 
-void chan_wait::throw_send_on_closed() { throw_panic("chan: send on closed channel"); }
+void chan_wait::throw_send_on_closed() {
+  throw_panic("chan: send on closed channel");
+}
 
 // ---- life
 
@@ -109,8 +120,8 @@ chan_core* chan_core::make(const element_type& type, std::size_t capacity) {
   auto* c = new chan_core(type, capacity);
   if (capacity == 0 || capacity == no_limit) return c;
   try {
-    c->buffer_ = static_cast<std::byte*>(
-        ::operator new(capacity * type.size, std::align_val_t{type.align}));
+    c->buffer_ =
+        static_cast<std::byte*>(::operator new(capacity * type.size, std::align_val_t{type.align}));
   } catch (...) {
     delete c;
     throw;
@@ -220,8 +231,8 @@ try_outcome chan_core::lock_and_send(void* from, chan_wait*& woken) {
 
 void chan_core::grow(std::size_t places) {
   const std::size_t wanted = places == 0 ? 16 : places * 2;
-  auto* larger = static_cast<std::byte*>(
-      ::operator new(wanted * type_.size, std::align_val_t{type_.align}));
+  auto* larger =
+      static_cast<std::byte*>(::operator new(wanted * type_.size, std::align_val_t{type_.align}));
   {
     const spin_guard guard(lock_);
     if (places_ == places) {  // else another sender was first
@@ -262,7 +273,9 @@ void chan_core::close_recv() noexcept {
   wake_all(chain);
 }
 
-void chan_core::close_nil() { throw_panic("chan: close of nil channel"); }
+void chan_core::close_nil() {
+  throw_panic("chan: close of nil channel");
+}
 
 routine* chan_core::end_all(wait_queue& q, chan_outcome outcome, routine* chain) noexcept {
   while (chan_wait* w = claim_first(q)) {

@@ -4,22 +4,21 @@
 // A step is one of, by chance while there is a choice: a worker runs a routine; an operation is
 // completed. When no worker has a routine and no operation can be completed, a settled routine is
 // woken; then the clock jumps to the earliest deadline; when there is none either, it is a deadlock.
+#include <sluice/detail/base/assert.hpp>
+#include <sluice/dump.hpp>
+#include <sluice/error.hpp>
 #include <sluice/testing/bubble.hpp>
+
+#include "base/random.hpp"
+#include "sched/executor_core.hpp"
+#include "sched/wait.hpp"
+#include "testing/sim_reactor.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <vector>
 
 #include <fmt/format.h>
-
-#include <sluice/detail/base/assert.hpp>
-#include <sluice/dump.hpp>
-#include <sluice/error.hpp>
-
-#include "base/random.hpp"
-#include "sched/executor_core.hpp"
-#include "sched/wait.hpp"
-#include "testing/sim_reactor.hpp"
 
 namespace sluice {
 
@@ -59,7 +58,8 @@ class bubble_run::driver final : public simulation {
  public:
   explicit driver(const testing::bubble_options& o)
       : seed_(seed_of(o)), rng_(seed_), core_(make_options(o)) {
-    for (auto& w : core_.workers()) w->io = std::make_unique<sim_reactor>();
+    for (auto& w : core_.workers())
+      w->io = std::make_unique<sim_reactor>();
   }
 
   executor_core& core() noexcept { return core_; }
@@ -77,8 +77,8 @@ class bubble_run::driver final : public simulation {
       if (wake_settled() || advance()) continue;
       fail("deadlock: all routines are asleep");
     }
-    if (escaped_) fail(fmt::format("a routine ended by an exception that nobody joins: {}",
-                                   text_of(escaped_)));
+    if (escaped_)
+      fail(fmt::format("a routine ended by an exception that nobody joins: {}", text_of(escaped_)));
     if (core_.live() != 0) fail("routines are left when the main one has ended");
   }
 
@@ -143,7 +143,8 @@ class bubble_run::driver final : public simulation {
   /// Jumps to the earliest deadline.
   bool advance() {
     time_point next = time_point::max();
-    for (const auto& w : core_.workers()) next = std::min(next, w->timers.next());
+    for (const auto& w : core_.workers())
+      next = std::min(next, w->timers.next());
     if (next == time_point::max()) return false;
     now_ = std::max(now_, next);
     return true;
@@ -157,7 +158,8 @@ class bubble_run::driver final : public simulation {
 
   const std::uint64_t seed_;
   random rng_;
-  time_point now_{std::chrono::hours(24)};  // not zero: code that takes zero for "unset" shows itself
+  time_point now_{
+      std::chrono::hours(24)};  // not zero: code that takes zero for "unset" shows itself
   std::vector<wait_point*> settling_;
   std::exception_ptr escaped_;
   executor_core core_;
@@ -168,11 +170,17 @@ bubble_run::bubble_run(const testing::bubble_options& options) {
   driver_ = std::make_unique<driver>(options);
 }
 
-bubble_run::~bubble_run() { driver_->clear(); }
+bubble_run::~bubble_run() {
+  driver_->clear();
+}
 
-executor_core& bubble_run::core() noexcept { return driver_->core(); }
+executor_core& bubble_run::core() noexcept {
+  return driver_->core();
+}
 
-void bubble_run::drive(const routine_ref& main_routine) { driver_->drive(*main_routine.get()); }
+void bubble_run::drive(const routine_ref& main_routine) {
+  driver_->drive(*main_routine.get());
+}
 
 // ---- settle
 

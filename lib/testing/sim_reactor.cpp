@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "testing/sim_reactor.hpp"
 
+#include "io/sync_op.hpp"
+
 #include <algorithm>
 #include <cerrno>
-
-#include "io/sync_op.hpp"
 
 namespace sluice::detail {
 

@@ -3,13 +3,13 @@
 // happen, and then makes its system call without blocking.
 #pragma once
 
-#include <cstddef>
-#include <vector>
-
 #include <sluice/detail/io/op_base.hpp>
 
 #include "base/random.hpp"
 #include "sched/reactor.hpp"
+
+#include <cstddef>
+#include <vector>
 
 namespace sluice::detail {
 

@@ -6,6 +6,10 @@
 #include <sluice/go.hpp>
 #include <sluice/task.hpp>
 
+#include "support/counted.hpp"
+#include "support/everywhere.hpp"
+#include "support/unwinding.hpp"
+
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -14,10 +18,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include "support/counted.hpp"
-#include "support/everywhere.hpp"
-#include "support/unwinding.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -116,7 +116,9 @@ task<int> by_value(counted a, std::unique_ptr<counted> b, pauses p) {
   co_return a.value() + b->value();
 }
 
-task<int> one() { co_return 1; }
+task<int> one() {
+  co_return 1;
+}
 
 task<int> depth_of(int depth, stack_range* stack, pauses bottom) {
   if (depth % 1024 == 0) stack->note();
@@ -145,12 +147,14 @@ void ready_and_suspended(F body) {
   everywhere([body]() -> task<> { co_await body(pauses()); });
   everywhere([body]() -> task<> {
     chan<int> ticks(0);
-    auto clockwork = go([](chan<int> out) -> task<> {
-      for (;;) {
-        const bool wanted = co_await out.send(1);
-        if (!wanted) break;
-      }
-    }, ticks);
+    auto clockwork = go(
+        [](chan<int> out) -> task<> {
+          for (;;) {
+            const bool wanted = co_await out.send(1);
+            if (!wanted) break;
+          }
+        },
+        ticks);
     co_await body(pauses(ticks));
     ticks.close_recv();
     co_await std::move(clockwork);
@@ -213,7 +217,11 @@ TEST_SUITE("coro/task") {
     {
       const auto never = by_value(counted(1), std::make_unique<counted>(2), pauses());
       CHECK(counted::live() == 2);
+#if defined(__clang__)  // which need not allocate a frame that it sees the end of
+      CHECK(detail::frame_pool_stats().live_frames <= before + 1);
+#else
       CHECK(detail::frame_pool_stats().live_frames == before + 1);
+#endif
     }
     CHECK(counted::balanced());
     CHECK(detail::frame_pool_stats().live_frames == before);
@@ -222,7 +230,8 @@ TEST_SUITE("coro/task") {
   TEST_CASE("task: 10^7 awaits of tasks that are ready, in constant stack") {
     run({.workers = 1}, []() -> task<> {
       int sum = 0;
-      for (int i = 0; i < 10'000'000; ++i) sum += co_await one();
+      for (int i = 0; i < 10'000'000; ++i)
+        sum += co_await one();
       CHECK(sum == 10'000'000);
     });
   }

@@ -7,6 +7,9 @@
 #include <sluice/routine.hpp>
 #include <sluice/task.hpp>
 
+#include "support/everywhere.hpp"
+#include "support/unwinding.hpp"
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,9 +17,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include "support/everywhere.hpp"
-#include "support/unwinding.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -43,11 +43,16 @@ task<std::pair<counted, counted>> next_pair(source in) {
 }
 task<std::vector<counted>> next_list(source in) {
   std::vector<counted> all;
-  for (int i = 0; i < 3; ++i) all.push_back(co_await next(in));
+  for (int i = 0; i < 3; ++i)
+    all.push_back(co_await next(in));
   co_return all;
 }
-task<counted> add(counted a, counted b) { co_return counted(a.value() + b.value()); }
-counted plus(const counted& a, const counted& b) { return counted(a.value() + b.value()); }
+task<counted> add(counted a, counted b) {
+  co_return counted(a.value() + b.value());
+}
+counted plus(const counted& a, const counted& b) {
+  return counted(a.value() + b.value());
+}
 
 // Each takes 1, 2, 3, ... from the channel and returns a sum, unless it is stopped on the way.
 
@@ -128,7 +133,8 @@ task<int> in_a_switch(source in) {
       counted in_case(2);
       co_return 1 + co_await next_int(in);
     }
-    default: break;
+    default:
+      break;
   }
   co_return 0;
 }
@@ -209,7 +215,8 @@ constexpr pattern patterns[] = {
 task<> try_pattern(pattern p, int served, bool buffered) {
   chan<counted> c(buffered ? 16 : 0);
   if (buffered) {
-    for (int i = 1; i <= served; ++i) c.try_send(counted(i));
+    for (int i = 1; i <= served; ++i)
+      c.try_send(counted(i));
   }
   auto h = go(p.run, source(c));
   for (int i = 1; i <= served && !buffered; ++i) {
@@ -254,9 +261,8 @@ TEST_SUITE("coro/unwind") {
         CAPTURE(served);
         counted::reset();
         for (const bool buffered : {false, true}) {
-          everywhere([p, served, buffered]() -> task<> {
-            co_await try_pattern(p, served, buffered);
-          });
+          everywhere(
+              [p, served, buffered]() -> task<> { co_await try_pattern(p, served, buffered); });
         }
         CHECK(counted::broken.load() == 0);
         CHECK(counted::live() == 0);
@@ -295,15 +301,16 @@ TEST_SUITE("coro/unwind") {
           } catch (const std::string& s) {
             out.try_send(s.size());
           }
-          go([](chan<std::uint64_t> o) -> task<> {
-            static_cast<void>(co_await o.emplace(99u));
-          }, out);
+          go([](chan<std::uint64_t> o) -> task<> { static_cast<void>(co_await o.emplace(99u)); },
+             out);
         }
       };
-      auto h = go([](chan<int> in, chan<std::uint64_t> o) -> task<> {
-        farewell f(o);
-        static_cast<void>(co_await in.recv());
-      }, c, out);
+      auto h = go(
+          [](chan<int> in, chan<std::uint64_t> o) -> task<> {
+            farewell f(o);
+            static_cast<void>(co_await in.recv());
+          },
+          c, out);
       const std::uint64_t id = h.id();
       co_await until_waiting(id);
       h.cancel();

@@ -3,6 +3,9 @@
 #include <sluice/fs/file.hpp>
 #include <sluice/sluice.hpp>
 
+#include "support/everywhere.hpp"
+#include "support/files.hpp"
+
 #include <array>
 #include <string>
 #include <utility>
@@ -11,9 +14,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "fs/fixture.hpp"
-#include "support/everywhere.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -69,7 +69,8 @@ TEST_CASE("file: an open that meets a stop request is delivered or undone, never
       if (i % 3 == 0) co_await yield();
       if (i % 2 == 0) all[static_cast<std::size_t>(i) / 2].cancel();
     }
-    for (auto& h : all) static_cast<void>(co_await was_stopped(std::move(h)));
+    for (auto& h : all)
+      static_cast<void>(co_await was_stopped(std::move(h)));
   };
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     testing::bubble(many, {.seed = seed});
@@ -77,7 +78,8 @@ TEST_CASE("file: an open that meets a stop request is delivered or undone, never
   CHECK(open_descriptors() == before);
   for (const auto backend : {backend::io_uring, backend::epoll}) {
     if (backend == backend::io_uring && !has_io_uring()) continue;
-    for (int round = 0; round < 20; ++round) run({.workers = 1, .backend = backend}, many);
+    for (int round = 0; round < 20; ++round)
+      run({.workers = 1, .backend = backend}, many);
   }
   CHECK(open_descriptors() == before);
   CHECK(opened > 0);
@@ -134,11 +136,13 @@ TEST_CASE("file: a read_exact stopped part-way breaks the stream, one that took 
 TEST_CASE("file: a write_all stopped part-way breaks the stream") {
   on_real_reactors([]() -> task<> {
     pipe_files pipe;
-    auto h = go([](fs::file* to) -> task<> {
-      const std::string more_than_fits(1 << 20, 'x');
-      static_cast<void>(co_await to->write_all(more_than_fits));
-      FAIL("write_all: nobody reads");
-    }, &pipe.writer);
+    auto h = go(
+        [](fs::file* to) -> task<> {
+          const std::string more_than_fits(1 << 20, 'x');
+          static_cast<void>(co_await to->write_all(more_than_fits));
+          FAIL("write_all: nobody reads");
+        },
+        &pipe.writer);
     co_await until_waiting(h.id());
     h.cancel();
     const bool stopped = co_await was_stopped(std::move(h));
@@ -153,12 +157,14 @@ TEST_CASE("file: a pipe carries more than it holds, and ends when the writer clo
   on_all_reactors([]() -> task<> {
     pipe_files pipe;
     const std::string sent(300'000, 'p');
-    auto writing = go([](fs::file to, const std::string* text) -> task<> {
-      auto done = co_await to.write_all(*text);
-      CHECK(done);
-      done = to.close();  // the routine's arguments live until it is joined
-      CHECK(done);
-    }, std::move(pipe.writer), &sent);
+    auto writing = go(
+        [](fs::file to, const std::string* text) -> task<> {
+          auto done = co_await to.write_all(*text);
+          CHECK(done);
+          done = to.close();  // the routine's arguments live until it is joined
+          CHECK(done);
+        },
+        std::move(pipe.writer), &sent);
     std::string got;
     std::array<char, 5000> buffer;
     for (;;) {
@@ -191,15 +197,17 @@ TEST_CASE("file: a fifo is opened to read when somebody writes, to write when so
     REQUIRE_FALSE(early);
     CHECK(early.error() == std::errc::no_such_device_or_address);
 
-    auto reading = go([](std::string at) -> task<std::string> {
-      auto f = co_await fs::file::open(at);
-      REQUIRE(f);
-      std::string text(16, '\0');
-      auto n = co_await f->read(text);
-      REQUIRE(n);
-      text.resize(*n);
-      co_return text;
-    }, path);
+    auto reading = go(
+        [](std::string at) -> task<std::string> {
+          auto f = co_await fs::file::open(at);
+          REQUIRE(f);
+          std::string text(16, '\0');
+          auto n = co_await f->read(text);
+          REQUIRE(n);
+          text.resize(*n);
+          co_return text;
+        },
+        path);
     auto writer = co_await fs::file::open(path, {.read = false, .write = true});
     while (!writer && writer.error() == std::errc::no_such_device_or_address) {
       co_await yield();  // the reader is on its way
@@ -218,10 +226,12 @@ TEST_CASE("file: an open that waits for a fifo's writer can be stopped, and clos
     temp_dir dir;
     const std::string path = dir.path("fifo");
     REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
-    auto h = go([](std::string at) -> task<> {
-      static_cast<void>(co_await fs::file::open(at));
-      FAIL("open: nobody writes");
-    }, path);
+    auto h = go(
+        [](std::string at) -> task<> {
+          static_cast<void>(co_await fs::file::open(at));
+          FAIL("open: nobody writes");
+        },
+        path);
     co_await until_waiting(h.id());
     h.cancel();
     const bool stopped = co_await was_stopped(std::move(h));

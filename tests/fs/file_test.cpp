@@ -3,6 +3,8 @@
 #include <sluice/fs/file.hpp>
 #include <sluice/sluice.hpp>
 
+#include "support/files.hpp"
+
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -14,8 +16,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "fs/fixture.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -29,7 +29,8 @@ std::string_view text_of(const std::array<char, 64>& buffer, std::size_t n) {
 /// A text that no page and no buffer divides evenly.
 std::string long_text(std::size_t bytes) {
   std::string text(bytes, '\0');
-  for (std::size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>('a' + i * 7 % 23);
+  for (std::size_t i = 0; i < bytes; ++i)
+    text[i] = static_cast<char>('a' + i * 7 % 23);
   return text;
 }
 
@@ -273,7 +274,9 @@ TEST_CASE("file: the owner closes the descriptor, a borrower does not") {
   const std::string path = dir.put("o", "x");
   const auto is_open = [](int fd) { return ::fcntl(fd, F_GETFD) >= 0; };
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  { const fs::file borrowed = fs::file::borrow(fd); }
+  {
+    const fs::file borrowed = fs::file::borrow(fd);
+  }
   CHECK(is_open(fd));
   CHECK(fs::file::borrow(fd).close());
   CHECK(is_open(fd));
@@ -298,10 +301,12 @@ TEST_CASE("file: a routine whose reads are all served from the cache lets others
     auto f = co_await fs::file::open(dir.put("cached", long_text(1 << 20)));
     REQUIRE(f);
     bool other_ran = false;
-    auto other = go([](bool* ran) -> task<> {
-      *ran = true;
-      co_return;
-    }, &other_ran);
+    auto other = go(
+        [](bool* ran) -> task<> {
+          *ran = true;
+          co_return;
+        },
+        &other_ran);
     std::string buffer(1 << 20, '\0');
     int reads = 0;
     for (; !other_ran && reads < 1'000'000; ++reads) {

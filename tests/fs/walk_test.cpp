@@ -3,6 +3,10 @@
 #include <sluice/fs/walk.hpp>
 #include <sluice/sluice.hpp>
 
+#include "io/child.hpp"
+#include "support/files.hpp"
+#include "support/skip.hpp"
+
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -11,10 +15,6 @@
 
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "fs/fixture.hpp"
-#include "io/child.hpp"
-#include "support/skip.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -45,7 +45,8 @@ task<found> walk_all(std::string root) {
 
 std::vector<std::string> expected(const std::string& root) {
   std::vector<std::string> paths;
-  for (const auto& e : stdfs::recursive_directory_iterator(root)) paths.push_back(e.path());
+  for (const auto& e : stdfs::recursive_directory_iterator(root))
+    paths.push_back(e.path());
   std::sort(paths.begin(), paths.end());
   return paths;
 }
@@ -64,7 +65,7 @@ TEST_CASE("walk: every entry of a tree comes once, with its kind, whatever its n
       dir.put(f, "text");
     }
     ::mkfifo(dir.path("fifo").c_str(), 0600);
-    ::symlink("..", dir.path("a/up").c_str());        // a loop, if it were followed
+    ::symlink("..", dir.path("a/up").c_str());  // a loop, if it were followed
     ::symlink("nowhere", dir.path("dangling").c_str());
 
     const found all = co_await walk_all(dir.path());
@@ -95,7 +96,8 @@ TEST_CASE("walk: every entry of a tree comes once, with its kind, whatever its n
 
 TEST_CASE("walk: a directory of many files and a tree of many directories come whole") {
   temp_dir dir;
-  for (int i = 0; i < 5000; ++i) dir.put("file-with-a-name-of-some-length-" + std::to_string(i), "");
+  for (int i = 0; i < 5000; ++i)
+    dir.put("file-with-a-name-of-some-length-" + std::to_string(i), "");
   for (int i = 0; i < 400; ++i) {
     stdfs::create_directories(dir.path("d" + std::to_string(i % 20) + "/e" + std::to_string(i)));
   }
@@ -122,8 +124,7 @@ TEST_CASE("walk: a root that cannot be read is one error") {
     CHECK(all.errors ==
           std::vector<std::string>{"open " + dir.path("none") + ": No such file or directory"});
     all = co_await walk_all(dir.put("file", "x"));
-    CHECK(all.errors ==
-          std::vector<std::string>{"open " + dir.path("file") + ": Not a directory"});
+    CHECK(all.errors == std::vector<std::string>{"open " + dir.path("file") + ": Not a directory"});
     all = co_await walk_all("");
     CHECK(all.errors == std::vector<std::string>{"open: No such file or directory"});
     all = co_await walk_all(std::string("a\0b", 3));
@@ -146,14 +147,16 @@ TEST_CASE("walk: a directory that cannot be read is named, and the rest comes") 
   if (::geteuid() != 0) return skip("needs root to become somebody else");
   temp_dir dir;
   stdfs::permissions(dir.path(), stdfs::perms(0755));
-  for (const char* d : {"closed", "open"}) stdfs::create_directory(dir.path(d));
+  for (const char* d : {"closed", "open"})
+    stdfs::create_directory(dir.path(d));
   dir.put("closed/x", "");
   dir.put("open/y", "");
   stdfs::permissions(dir.path("closed"), stdfs::perms(0));
   const child_end end = in_child([&] {
     if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 1;
     const found all = run({.workers = 1}, walk_all, dir.path());
-    for (const auto& e : all.errors) std::puts(e.c_str());
+    for (const auto& e : all.errors)
+      std::puts(e.c_str());
     return all.paths.size() == 3 ? 0 : 2;
   });
   CHECK_MESSAGE(end.exited_with(0), end.text);
@@ -162,11 +165,13 @@ TEST_CASE("walk: a directory that cannot be read is named, and the rest comes") 
 
 TEST_CASE("walk: one that is given up half-way closes its directory") {
   temp_dir dir;
-  for (int i = 0; i < 200; ++i) dir.put(std::to_string(i), "");
+  for (int i = 0; i < 200; ++i)
+    dir.put(std::to_string(i), "");
   const std::size_t before = open_descriptors();
   on_all_reactors([&dir]() -> task<> {
     fs::walk tree(dir.path());
-    for (int i = 0; i < 40; ++i) static_cast<void>(co_await tree.next());
+    for (int i = 0; i < 40; ++i)
+      static_cast<void>(co_await tree.next());
     fs::walk moved = std::move(tree);
     auto e = co_await moved.next();
     CHECK(e);

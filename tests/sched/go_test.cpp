@@ -6,6 +6,10 @@
 #include <sluice/go.hpp>
 #include <sluice/routine.hpp>
 
+#include "support/counted.hpp"
+#include "support/everywhere.hpp"
+#include "support/unwinding.hpp"
+
 #include <memory>
 #include <set>
 #include <source_location>
@@ -15,10 +19,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include "support/counted.hpp"
-#include "support/everywhere.hpp"
-#include "support/unwinding.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -31,7 +31,8 @@ task<int> free_function(int a, int b) {
 }
 
 task<std::size_t> keeps_a_reference(const std::string& text, const std::vector<int>& list) {
-  for (int i = 0; i < 3; ++i) co_await yield();
+  for (int i = 0; i < 3; ++i)
+    co_await yield();
   co_return text.size() + list.size();
 }
 
@@ -45,7 +46,8 @@ struct greeter {
   task<std::string> greet(std::string name, int times) const {
     co_await yield();
     std::string text;
-    for (int i = 0; i < times; ++i) text += word + name;
+    for (int i = 0; i < times; ++i)
+      text += word + name;
     co_return text;
   }
   task<> set(std::string next) {
@@ -146,7 +148,8 @@ TEST_SUITE("sched/go") {
 
   TEST_CASE("go: plain callables are routines too") {
     everywhere([]() -> task<> {
-      auto h = go([](int a, std::unique_ptr<int> b) { return a + *b; }, 1, std::make_unique<int>(2));
+      auto h =
+          go([](int a, std::unique_ptr<int> b) { return a + *b; }, 1, std::make_unique<int>(2));
       const int three = co_await std::move(h);
       CHECK(three == 3);
       int ran = 0;
@@ -179,11 +182,13 @@ TEST_SUITE("sched/go") {
     counted::reset();
     everywhere([]() -> task<> {
       auto text = std::make_unique<std::string>("before");
-      auto h = go([](const std::string& s, counted c) -> task<std::string> {
-        co_await yield();
-        CHECK(c.value() == 1);
-        co_return s;
-      }, *text, counted(1));
+      auto h = go(
+          [](const std::string& s, counted c) -> task<std::string> {
+            co_await yield();
+            CHECK(c.value() == 1);
+            co_return s;
+          },
+          *text, counted(1));
       *text = "after";
       text.reset();
       const std::string got = co_await std::move(h);
@@ -197,8 +202,8 @@ TEST_SUITE("sched/go") {
       auto h = go(takes_an_rvalue, std::make_unique<int>(5));
       const int five = co_await std::move(h);
       CHECK(five == 5);
-      auto h2 = go([](std::unique_ptr<int> p) -> task<int> { co_return *p; },
-                   std::make_unique<int>(6));
+      auto h2 =
+          go([](std::unique_ptr<int> p) -> task<int> { co_return *p; }, std::make_unique<int>(6));
       const int six = co_await std::move(h2);
       CHECK(six == 6);
     });
@@ -215,10 +220,12 @@ TEST_SUITE("sched/go") {
   TEST_CASE("go: unsafe_ref passes the caller's own object") {
     everywhere([]() -> task<> {
       int target = 1;
-      auto h = go([](int& x) -> task<> {
-        co_await yield();
-        x = 2;
-      }, unsafe_ref(target));
+      auto h = go(
+          [](int& x) -> task<> {
+            co_await yield();
+            x = 2;
+          },
+          unsafe_ref(target));
       co_await std::move(h);
       CHECK(target == 2);
     });
@@ -250,10 +257,13 @@ TEST_SUITE("sched/go") {
   TEST_CASE("go: a routine whose handle is dropped goes on, as in Go") {
     everywhere([]() -> task<> {
       chan<int> out(1);
-      go([](chan<int> c) -> task<> {
-        for (int i = 0; i < 5; ++i) co_await yield();
-        static_cast<void>(co_await c.send(3));
-      }, out);
+      go(
+          [](chan<int> c) -> task<> {
+            for (int i = 0; i < 5; ++i)
+              co_await yield();
+            static_cast<void>(co_await c.send(3));
+          },
+          out);
       const int three = (co_await out.recv()).value_or(0);
       CHECK(three == 3);
     });
@@ -297,17 +307,19 @@ TEST_SUITE("sched/go") {
   TEST_CASE("go: a name is copied, can be replaced, and goes with the routine") {
     everywhere([]() -> task<> {
       chan<int> c(0);
-      auto h = go([](chan<int> in) -> task<std::string> {
-        CHECK(this_routine::name().empty());
-        std::string name = "first";
-        this_routine::set_name(name);
-        name = "xxxxx";
-        co_await yield();
-        CHECK(this_routine::name() == "first");
-        this_routine::set_name("second");
-        static_cast<void>(co_await in.recv());
-        co_return std::string(this_routine::name());
-      }, c);
+      auto h = go(
+          [](chan<int> in) -> task<std::string> {
+            CHECK(this_routine::name().empty());
+            std::string name = "first";
+            this_routine::set_name(name);
+            name = "xxxxx";
+            co_await yield();
+            CHECK(this_routine::name() == "first");
+            this_routine::set_name("second");
+            static_cast<void>(co_await in.recv());
+            co_return std::string(this_routine::name());
+          },
+          c);
       co_await until_waiting(h.id());
       CHECK(info_of(h.id()).name == "second");
       c.close();

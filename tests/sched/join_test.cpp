@@ -6,6 +6,10 @@
 #include <sluice/go.hpp>
 #include <sluice/routine.hpp>
 
+#include "support/counted.hpp"
+#include "support/everywhere.hpp"
+#include "support/unwinding.hpp"
+
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -15,10 +19,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include "support/counted.hpp"
-#include "support/everywhere.hpp"
-#include "support/unwinding.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -67,11 +67,11 @@ TEST_SUITE("sched/join") {
       CHECK(*first == 1);
 
       chan<int> gate(0);
-      auto waiting = go([](chan<int> in) -> task<int> {
-        co_return (co_await in.recv()).value_or(0);
-      }, gate);
+      auto waiting =
+          go([](chan<int> in) -> task<int> { co_return (co_await in.recv()).value_or(0); }, gate);
       co_await until_waiting(waiting.id());
-      auto opener = go([](chan<int> out) -> task<> { static_cast<void>(co_await out.send(2)); }, gate);
+      auto opener =
+          go([](chan<int> out) -> task<> { static_cast<void>(co_await out.send(2)); }, gate);
       const int second = co_await std::move(waiting);
       CHECK(second == 2);
       co_await std::move(opener);
@@ -141,11 +141,13 @@ TEST_SUITE("sched/join") {
     everywhere([]() -> task<> {
       for (int i = 0; i < 50; ++i) {
         counted captured(1);
-        auto h = go([captured](counted by_value, const counted& by_reference) -> task<counted> {
-          counted local(2);
-          co_await yield();
-          co_return counted(captured.value() + by_value.value() + by_reference.value());
-        }, counted(10), counted(100));
+        auto h = go(
+            [captured](counted by_value, const counted& by_reference) -> task<counted> {
+              counted local(2);
+              co_await yield();
+              co_return counted(captured.value() + by_value.value() + by_reference.value());
+            },
+            counted(10), counted(100));
         const int sum = (co_await std::move(h)).value();
         CHECK(sum == 111);
         CHECK(counted::live() == 1);  // `captured` here
@@ -157,14 +159,15 @@ TEST_SUITE("sched/join") {
   TEST_CASE("join: a chain of joiners a thousand long") {
     everywhere([]() -> task<> {
       chan<int> gate(0);
-      auto last = go([](chan<int> in) -> task<int> {
-        co_return (co_await in.recv()).value_or(0);
-      }, gate);
+      auto last =
+          go([](chan<int> in) -> task<int> { co_return (co_await in.recv()).value_or(0); }, gate);
       for (int i = 0; i < 1000; ++i) {
-        last = go([](join_handle<int> h) -> task<int> {
-          const int below = co_await std::move(h);
-          co_return below + 1;
-        }, std::move(last));
+        last = go(
+            [](join_handle<int> h) -> task<int> {
+              const int below = co_await std::move(h);
+              co_return below + 1;
+            },
+            std::move(last));
       }
       const bool sent = co_await gate.send(7);
       CHECK(sent);
@@ -178,10 +181,13 @@ TEST_SUITE("sched/join") {
     for (const int workers : {1, 3}) {
       executor ex({.workers = workers});
       chan<int> gate(0);
-      auto waits = ex.go([](chan<int> in) -> task<std::unique_ptr<int>> {
-        co_return std::make_unique<int>((co_await in.recv()).value_or(0));
-      }, gate);
-      auto sends = ex.go([](chan<int> out) -> task<> { static_cast<void>(co_await out.send(4)); }, gate);
+      auto waits = ex.go(
+          [](chan<int> in) -> task<std::unique_ptr<int>> {
+            co_return std::make_unique<int>((co_await in.recv()).value_or(0));
+          },
+          gate);
+      auto sends =
+          ex.go([](chan<int> out) -> task<> { static_cast<void>(co_await out.send(4)); }, gate);
       CHECK(*std::move(waits).get() == 4);
       std::move(sends).get();
       gate.close();
@@ -238,14 +244,19 @@ TEST_SUITE("sched/join") {
     executor a({.workers = 1});
     executor b({.workers = 2});
     for (int i = 0; i < 200; ++i) {
-      auto there = b.go([](int n) -> task<int> {
-        for (int k = 0; k < n % 3; ++k) co_await yield();
-        co_return n;
-      }, i);
-      auto here = a.go([](join_handle<int> h) -> task<int> {
-        const int n = co_await std::move(h);
-        co_return n * 2;
-      }, std::move(there));
+      auto there = b.go(
+          [](int n) -> task<int> {
+            for (int k = 0; k < n % 3; ++k)
+              co_await yield();
+            co_return n;
+          },
+          i);
+      auto here = a.go(
+          [](join_handle<int> h) -> task<int> {
+            const int n = co_await std::move(h);
+            co_return n * 2;
+          },
+          std::move(there));
       CHECK(std::move(here).get() == 2 * i);
     }
   }

@@ -7,16 +7,16 @@
 #include <sluice/routine.hpp>
 #include <sluice/time.hpp>
 
+#include "support/everywhere.hpp"
+#include "support/io_calls.hpp"
+#include "support/unwinding.hpp"
+
 #include <chrono>
 #include <memory>
 #include <semaphore>
 #include <utility>
 
 #include <doctest/doctest.h>
-
-#include "support/everywhere.hpp"
-#include "support/io_calls.hpp"
-#include "support/unwinding.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -38,25 +38,45 @@ struct objects {
   objects() { full.try_send(1); }
 };
 
-task<> on_recv(objects* o) { static_cast<void>(co_await o->empty.recv()); }
+task<> on_recv(objects* o) {
+  static_cast<void>(co_await o->empty.recv());
+}
 task<> on_recv_buffered(objects* o) {
   chan<int> drained(3);
   static_cast<void>(co_await drained.recv());
   o->went_on = true;
 }
-task<> on_recv_unbounded(objects* o) { static_cast<void>(co_await o->growing.recv()); }
-task<> on_recv_nil(objects* o) { static_cast<void>(co_await o->nil.recv()); }
-task<> on_send(objects* o) { static_cast<void>(co_await o->empty.send(2)); }
-task<> on_send_full(objects* o) { static_cast<void>(co_await o->full.send(2)); }
+task<> on_recv_unbounded(objects* o) {
+  static_cast<void>(co_await o->growing.recv());
+}
+task<> on_recv_nil(objects* o) {
+  static_cast<void>(co_await o->nil.recv());
+}
+task<> on_send(objects* o) {
+  static_cast<void>(co_await o->empty.send(2));
+}
+task<> on_send_full(objects* o) {
+  static_cast<void>(co_await o->full.send(2));
+}
 task<> on_send_copy(objects* o) {
   const int value = 2;
   static_cast<void>(co_await o->full.send(value));
 }
-task<> on_emplace(objects* o) { static_cast<void>(co_await o->full.emplace(2)); }
-task<> on_send_nil(objects* o) { static_cast<void>(co_await o->nil.send(2)); }
-task<> on_sleep(objects*) { co_await sleep_for(std::chrono::hours(100)); }
-task<> on_sleep_until_never(objects*) { co_await sleep_until(time_point::max()); }
-task<> wait_at_gate(chan<int> gate) { static_cast<void>(co_await gate.recv()); }
+task<> on_emplace(objects* o) {
+  static_cast<void>(co_await o->full.emplace(2));
+}
+task<> on_send_nil(objects* o) {
+  static_cast<void>(co_await o->nil.send(2));
+}
+task<> on_sleep(objects*) {
+  co_await sleep_for(std::chrono::hours(100));
+}
+task<> on_sleep_until_never(objects*) {
+  co_await sleep_until(time_point::max());
+}
+task<> wait_at_gate(chan<int> gate) {
+  static_cast<void>(co_await gate.recv());
+}
 task<> on_join(objects* o) {
   auto h = go(wait_at_gate, o->gate);
   co_await std::move(h);
@@ -65,7 +85,9 @@ task<> on_read(objects* o) {
   char c;
   static_cast<void>(co_await read_some(o->pipe.reader(), &c, 1));
 }
-task<> on_poll(objects* o) { static_cast<void>(co_await readable(o->pipe.reader())); }
+task<> on_poll(objects* o) {
+  static_cast<void>(co_await readable(o->pipe.reader()));
+}
 
 struct wait_case {
   const char* name;
@@ -180,13 +202,26 @@ TEST_SUITE("sched/stop") {
         auto self = go([] {});
         ++r->steps;
         switch (which) {
-          case 0: static_cast<void>(co_await r->buffered.recv()); break;
-          case 1: static_cast<void>(co_await r->buffered.send(8)); break;
-          case 2: co_await sleep_for(std::chrono::nanoseconds(0)); break;
-          case 3: co_await yield(); break;
-          case 4: co_await std::move(self); break;
-          case 5: co_await blocking([r] { r->steps += 100; }); break;
-          default: break;
+          case 0:
+            static_cast<void>(co_await r->buffered.recv());
+            break;
+          case 1:
+            static_cast<void>(co_await r->buffered.send(8));
+            break;
+          case 2:
+            co_await sleep_for(std::chrono::nanoseconds(0));
+            break;
+          case 3:
+            co_await yield();
+            break;
+          case 4:
+            co_await std::move(self);
+            break;
+          case 5:
+            co_await blocking([r] { r->steps += 100; });
+            break;
+          default:
+            break;
         }
         r->steps += 10;
       };
@@ -297,10 +332,12 @@ TEST_SUITE("sched/stop") {
 
       exit_log log;
       chan<int> c(0);
-      auto h = go([](chan<int> in, exit_log* to) -> task<> {
-        witness w(*to, 0);
-        static_cast<void>(co_await in.recv());
-      }, c, &log);
+      auto h = go(
+          [](chan<int> in, exit_log* to) -> task<> {
+            witness w(*to, 0);
+            static_cast<void>(co_await in.recv());
+          },
+          c, &log);
       co_await until_waiting(h.id());
       h.cancel();
       h.cancel();
@@ -314,10 +351,12 @@ TEST_SUITE("sched/stop") {
     everywhere([]() -> task<> {
       chan<int> c(0);
       chan<int> out(1);
-      auto target = go([](chan<int> in, chan<int> to) -> task<> {
-        const int got = (co_await in.recv()).value_or(-1);
-        to.try_send(got);
-      }, c, out);
+      auto target = go(
+          [](chan<int> in, chan<int> to) -> task<> {
+            const int got = (co_await in.recv()).value_or(-1);
+            to.try_send(got);
+          },
+          c, out);
       const std::uint64_t id = target.id();
       auto joiner = go([](join_handle<> h) -> task<> { co_await std::move(h); }, std::move(target));
       co_await until_waiting(joiner.id());
@@ -334,90 +373,108 @@ TEST_SUITE("sched/stop") {
 
   TEST_CASE("stop: a routine that joins another, both stopped, unwinds too, in whatever order") {
     counted::reset();
-    in_bubbles([]() -> task<> {
-      struct shared {
-        bool caught = false;
-        exit_log log;
-      };
-      auto s = std::make_unique<shared>();
-      chan<int> never(0);
-      auto child = go(wait_at_gate, never);
-      const std::uint64_t id = child.id();
-      chan<join_handle<>*> handle(1);
-      auto parent = go([](join_handle<> h, shared* x) -> task<> {
-        witness w(x->log, 0);
-        try {
-          co_await std::move(h);
-        } catch (...) {
-          x->caught = true;
-        }
-      }, std::move(child), s.get());
-      co_await until_waiting(id);
-      co_await until_waiting(parent.id());
-      never.close_recv();  // the child is runnable: it ends before or after the parent is stopped
-      parent.cancel();
-      const bool stopped = co_await ends_stopped(std::move(parent));
-      CHECK(stopped == !s->log.empty());
-      CHECK(s->log.size() == 1);
-      CHECK_FALSE(s->caught);
-    }, 64);
+    in_bubbles(
+        []() -> task<> {
+          struct shared {
+            bool caught = false;
+            exit_log log;
+          };
+          auto s = std::make_unique<shared>();
+          chan<int> never(0);
+          auto child = go(wait_at_gate, never);
+          const std::uint64_t id = child.id();
+          chan<join_handle<>*> handle(1);
+          auto parent = go(
+              [](join_handle<> h, shared* x) -> task<> {
+                witness w(x->log, 0);
+                try {
+                  co_await std::move(h);
+                } catch (...) {
+                  x->caught = true;
+                }
+              },
+              std::move(child), s.get());
+          co_await until_waiting(id);
+          co_await until_waiting(parent.id());
+          never
+              .close_recv();  // the child is runnable: it ends before or after the parent is stopped
+          parent.cancel();
+          const bool stopped = co_await ends_stopped(std::move(parent));
+          CHECK(stopped == !s->log.empty());
+          CHECK(s->log.size() == 1);
+          CHECK_FALSE(s->caught);
+        },
+        64);
     CHECK(counted::balanced());
   }
 
   TEST_CASE("stop: a joiner asked to stop before it hears of a stop is unwound, not told") {
     static int between;  // cancelled after the child had ended, and before the parent went on
     between = 0;
-    in_bubbles([]() -> task<> {
-      struct shared {
-        bool child_ended = false;
-        bool told = false;
-        bool cancelled_first = false;
-      };
-      struct on_exit {
-        shared* x;
-        explicit on_exit(shared* s) : x(s) {}
-        ~on_exit() { x->child_ended = true; }
-      };
-      auto s = std::make_unique<shared>();
-      chan<int> never(0);
-      auto child = go([](chan<int> in, shared* x) -> task<> {
-        on_exit e(x);
-        static_cast<void>(co_await in.recv());
-      }, never, s.get());
-      const std::uint64_t id = child.id();
-      auto canceller = go([](const join_handle<>* h) -> task<> {
-        co_await yield();
-        h->cancel();
-      }, &child);
-      co_await std::move(canceller);
-      co_await until_waiting(id);
-      auto parent = go([](join_handle<>* h, chan<int> in, shared* x) -> task<> {
-        try {
-          co_await std::move(*h);
-        } catch (const stopped_error&) {
-          x->told = true;
-        }
-        static_cast<void>(co_await in.recv());
-      }, &child, never, s.get());
-      for (int i = 0; i < 3 && !s->told; ++i) co_await yield();
-      s->cancelled_first = !s->told;
-      if (s->cancelled_first && s->child_ended) ++between;
-      parent.cancel();
-      const bool stopped = co_await ends_stopped(std::move(parent));
-      CHECK(stopped);
-      if (s->cancelled_first) CHECK_FALSE(s->told);
-    }, 200);
+    in_bubbles(
+        []() -> task<> {
+          struct shared {
+            bool child_ended = false;
+            bool told = false;
+            bool cancelled_first = false;
+          };
+          struct on_exit {
+            shared* x;
+            explicit on_exit(shared* s) : x(s) {}
+            ~on_exit() { x->child_ended = true; }
+          };
+          auto s = std::make_unique<shared>();
+          chan<int> never(0);
+          auto child = go(
+              [](chan<int> in, shared* x) -> task<> {
+                on_exit e(x);
+                static_cast<void>(co_await in.recv());
+              },
+              never, s.get());
+          const std::uint64_t id = child.id();
+          auto canceller = go(
+              [](const join_handle<>* h) -> task<> {
+                co_await yield();
+                h->cancel();
+              },
+              &child);
+          co_await std::move(canceller);
+          co_await until_waiting(id);
+          auto parent = go(
+              [](join_handle<>* h, chan<int> in, shared* x) -> task<> {
+                try {
+                  co_await std::move(*h);
+                } catch (const stopped_error&) {
+                  x->told = true;
+                }
+                static_cast<void>(co_await in.recv());
+              },
+              &child, never, s.get());
+          for (int i = 0; i < 3 && !s->told; ++i)
+            co_await yield();
+          s->cancelled_first = !s->told;
+          if (s->cancelled_first && s->child_ended) ++between;
+          parent.cancel();
+          const bool stopped = co_await ends_stopped(std::move(parent));
+          CHECK(stopped);
+          if (s->cancelled_first) CHECK_FALSE(s->told);
+        },
+        200);
     CHECK(between > 0);
   }
 
   TEST_CASE("stop: a routine that yields stops at its next yield") {
     everywhere([]() -> task<> {
       exit_log log;
-      auto h = go([](exit_log* to) -> task<> {
-        witness w(*to, 0);
-        for (;;) co_await yield();
-      }, &log);
-      for (int i = 0; i < 10; ++i) co_await yield();
+      auto h = go(
+          [](exit_log* to) -> task<> {
+            witness w(*to, 0);
+            for (;;)
+              co_await yield();
+          },
+          &log);
+      for (int i = 0; i < 10; ++i)
+        co_await yield();
       h.cancel();
       const bool stopped = co_await ends_stopped(std::move(h));
       CHECK(stopped);
@@ -436,25 +493,31 @@ TEST_SUITE("sched/stop") {
       };
       auto s = std::make_unique<shared>();
       chan<int> never(0);
-      auto busy = go([](shared* x, chan<int> in) -> task<> {
-        auto call = [x] {
-          x->begun.release();
-          x->release.acquire();
-          return 17;
-        };
-        x->result = co_await blocking(call);
-        static_cast<void>(co_await in.recv());
-        x->next = true;
-      }, s.get(), never);
-      auto first_runs = go([](shared* x) -> task<> {
-        x->begun.acquire();  // a moment only: the pool's thread is on its way
-        co_return;
-      }, s.get());
+      auto busy = go(
+          [](shared* x, chan<int> in) -> task<> {
+            auto call = [x] {
+              x->begun.release();
+              x->release.acquire();
+              return 17;
+            };
+            x->result = co_await blocking(call);
+            static_cast<void>(co_await in.recv());
+            x->next = true;
+          },
+          s.get(), never);
+      auto first_runs = go(
+          [](shared* x) -> task<> {
+            x->begun.acquire();  // a moment only: the pool's thread is on its way
+            co_return;
+          },
+          s.get());
       co_await std::move(first_runs);
-      auto queued = go([](shared* x) -> task<> {
-        auto call = [x] { x->ran = true; };
-        co_await blocking(call);
-      }, s.get());
+      auto queued = go(
+          [](shared* x) -> task<> {
+            auto call = [x] { x->ran = true; };
+            co_await blocking(call);
+          },
+          s.get());
       co_await until_waiting(queued.id());
       queued.cancel();
       const bool given_up = co_await ends_stopped(std::move(queued));

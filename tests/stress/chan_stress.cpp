@@ -6,6 +6,10 @@
 #include <sluice/routine.hpp>
 #include <sluice/runtime.hpp>
 
+#include "support/counted.hpp"
+#include "support/unwinding.hpp"
+#include "support/watchdog.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -15,10 +19,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include "support/counted.hpp"
-#include "support/unwinding.hpp"
-#include "support/watchdog.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -39,8 +39,8 @@ struct parcel {
 struct ledger {
   ledger(int senders, int n)
       : each(static_cast<std::size_t>(n)), seen(static_cast<std::size_t>(senders) * each) {}
-  const std::size_t each;               // parcels of a sender
-  std::vector<std::atomic<int>> seen;   // times each was received
+  const std::size_t each;              // parcels of a sender
+  std::vector<std::atomic<int>> seen;  // times each was received
   std::atomic<int> out_of_order{0};
   std::atomic<int> bad{0};
 
@@ -93,11 +93,14 @@ task<> exchange(std::size_t capacity, int senders, int receivers, int each, watc
   for (int i = 0; i < senders; ++i) {
     out.push_back(go(send_all, send_chan<parcel>(c), i, each, dog));
   }
-  for (auto& h : out) co_await std::move(h);
+  for (auto& h : out)
+    co_await std::move(h);
   c.close();
-  for (auto& h : in) co_await std::move(h);
+  for (auto& h : in)
+    co_await std::move(h);
   int missing_or_doubled = 0;
-  for (const std::atomic<int>& n : book->seen) missing_or_doubled += n.load() == 1 ? 0 : 1;
+  for (const std::atomic<int>& n : book->seen)
+    missing_or_doubled += n.load() == 1 ? 0 : 1;
   CHECK(missing_or_doubled == 0);
   CHECK(book->out_of_order.load() == 0);
   CHECK(book->bad.load() == 0);
@@ -112,33 +115,41 @@ task<> with_stops(std::size_t capacity, int n, unsigned seed, watchdog* dog) {
   std::vector<join_handle<>> all;
   for (int i = 0; i < n; ++i) {
     if (random() / 256 % 2 == 0) {
-      all.push_back(go([](send_chan<counted> out, std::atomic<int>* k) -> task<> {
-        // One after the other until it is stopped: a completed send counts before the next wait.
-        for (;;) {
-          const bool ok = co_await out.emplace(1);
-          if (!ok) break;
-          k->fetch_add(1);
-        }
-      }, send_chan<counted>(c), sent.get()));
+      all.push_back(go(
+          [](send_chan<counted> out, std::atomic<int>* k) -> task<> {
+            // One after the other until it is stopped: a completed send counts before the next wait.
+            for (;;) {
+              const bool ok = co_await out.emplace(1);
+              if (!ok) break;
+              k->fetch_add(1);
+            }
+          },
+          send_chan<counted>(c), sent.get()));
     } else {
-      all.push_back(go([](recv_chan<counted> in, std::atomic<int>* k) -> task<> {
-        for (;;) {
-          const std::optional<counted> v = co_await in.recv();
-          if (!v) break;
-          k->fetch_add(1);
-        }
-      }, recv_chan<counted>(c), received.get()));
+      all.push_back(go(
+          [](recv_chan<counted> in, std::atomic<int>* k) -> task<> {
+            for (;;) {
+              const std::optional<counted> v = co_await in.recv();
+              if (!v) break;
+              k->fetch_add(1);
+            }
+          },
+          recv_chan<counted>(c), received.get()));
     }
-    for (unsigned k = static_cast<unsigned>(random() >> 8) % 4; k > 0; --k) co_await yield();
+    for (unsigned k = static_cast<unsigned>(random() >> 8) % 4; k > 0; --k)
+      co_await yield();
     if (random() / 256 % 2 == 0) {
       all[static_cast<std::size_t>(random() >> 8) % all.size()].cancel();
     }
     dog->progress();
   }
-  for (auto& h : all) h.cancel();
-  for (auto& h : all) static_cast<void>(co_await ends_stopped(std::move(h)));
+  for (auto& h : all)
+    h.cancel();
+  for (auto& h : all)
+    static_cast<void>(co_await ends_stopped(std::move(h)));
   int left = 0;
-  while (c.try_recv()) ++left;
+  while (c.try_recv())
+    ++left;
   CHECK(sent->load() == received->load() + left);
 }
 
@@ -147,14 +158,14 @@ task<> with_stops(std::size_t capacity, int n, unsigned seed, watchdog* dog) {
 TEST_SUITE("stress/chan") {
   TEST_CASE("chan: each value once, each sender in order, on 1, 2, 4 and 8 workers") {
     for (const int workers : {1, 2, 4, 8}) {
-      for (const std::size_t capacity : {std::size_t{0}, std::size_t{1}, std::size_t{3},
-                                         std::size_t{128}, no_limit}) {
+      for (const std::size_t capacity :
+           {std::size_t{0}, std::size_t{1}, std::size_t{3}, std::size_t{128}, no_limit}) {
         CAPTURE(workers);
         CAPTURE(capacity);
         watchdog dog("ledger");
-        run({.workers = workers}, exchange, capacity, 4, 4, rounds(5'000), &dog);
-        run({.workers = workers}, exchange, capacity, 1, 3, rounds(5'000), &dog);
-        run({.workers = workers}, exchange, capacity, 3, 1, rounds(5'000), &dog);
+        run({.workers = workers}, exchange, capacity, 4, 4, rounds(20'000), &dog);
+        run({.workers = workers}, exchange, capacity, 1, 3, rounds(20'000), &dog);
+        run({.workers = workers}, exchange, capacity, 3, 1, rounds(20'000), &dog);
       }
     }
   }

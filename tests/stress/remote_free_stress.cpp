@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
 // Frames made on one worker and freed on another: memory stays where it was after the first few.
-#include <sluice/chan.hpp>
 #include <sluice/detail/coro/frame_alloc.hpp>
 #include <sluice/go.hpp>
 #include <sluice/routine.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/stats.hpp>
 
+#include "support/watchdog.hpp"
+
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
-
-#include <unistd.h>
+#include <memory>
 
 #include <doctest/doctest.h>
 
-#include "support/watchdog.hpp"
+#include <unistd.h>
 
 using namespace sluice;
 using namespace sluice_test;
@@ -35,14 +36,18 @@ std::size_t resident_bytes() {
 task<> start_there(executor* there, std::uint64_t n, std::uint64_t most, watchdog* dog) {
   auto ended = std::make_unique<std::atomic<std::uint64_t>>(0);
   for (std::uint64_t i = 0; i < n; ++i) {
-    static_cast<void>(there->go([](std::atomic<std::uint64_t>* k) -> task<> {
-      k->fetch_add(1, std::memory_order_relaxed);
-      co_return;
-    }, ended.get()));
-    while (i + 1 - ended->load(std::memory_order_relaxed) > most) co_await yield();
+    static_cast<void>(there->go(
+        [](std::atomic<std::uint64_t>* k) -> task<> {
+          k->fetch_add(1, std::memory_order_release);
+          co_return;
+        },
+        ended.get()));
+    while (i + 1 - ended->load(std::memory_order_relaxed) > most)
+      co_await yield();
     if (i % 1024 == 0) dog->progress();
   }
-  while (ended->load(std::memory_order_relaxed) != n) co_await yield();
+  while (ended->load(std::memory_order_acquire) != n)
+    co_await yield();
 }
 
 void free_remotely(std::uint64_t n) {
@@ -72,7 +77,8 @@ TEST_SUITE("stress/remote_free") {
     free_remotely(static_cast<std::uint64_t>(rounds(2'000'000)));
   }
 
-  TEST_CASE("frames: two hundred million made here and freed there leave memory where it was [long]") {
+  TEST_CASE(
+      "frames: two hundred million made here and freed there leave memory where it was [long]") {
     free_remotely(static_cast<std::uint64_t>(rounds(200'000'000)));
   }
 }

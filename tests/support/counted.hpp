@@ -43,7 +43,8 @@ class counted {
   /// Whether each one made was destroyed once, and none was copied bit by bit.
   static bool balanced() noexcept { return live() == 0 && broken.load() == 0; }
   static void reset() noexcept {
-    for (std::atomic<int>* n : {&made, &destroyed, &copied, &moved, &broken}) n->store(0);
+    for (std::atomic<int>* n : {&made, &destroyed, &copied, &moved, &broken})
+      n->store(0);
   }
 
   static inline std::atomic<int> made{0};

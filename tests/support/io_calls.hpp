@@ -39,13 +39,14 @@ class await_op final : public sluice::detail::io_op {
       sluice::detail::op_kind(sluice::wait_reason::read);
 };
 
-using op_of =
-    sluice::detail::op_call<await_op, sluice::detail::opcode, int, void*, std::uint32_t>;
+using op_of = sluice::detail::op_call<await_op, sluice::detail::opcode, int, void*, std::uint32_t>;
 
 inline op_of read_some(int fd, void* buffer, std::uint32_t bytes) {
   return op_of(sluice::detail::opcode::read, fd, buffer, bytes);
 }
-inline op_of readable(int fd) { return op_of(sluice::detail::opcode::poll, fd, nullptr, 0); }
+inline op_of readable(int fd) {
+  return op_of(sluice::detail::opcode::poll, fd, nullptr, 0);
+}
 
 class pipe_pair {
  public:

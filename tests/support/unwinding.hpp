@@ -6,12 +6,12 @@
 #include <sluice/go.hpp>
 #include <sluice/task.hpp>
 
+#include "support/counted.hpp"
+
 #include <cstdint>
 #include <exception>
 #include <utility>
 #include <vector>
-
-#include "support/counted.hpp"
 
 namespace sluice_test {
 

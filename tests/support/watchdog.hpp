@@ -36,7 +36,8 @@ class watchdog {
   void progress() noexcept { moves_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
-  static constexpr std::chrono::seconds patience{30};  // a loaded machine under TSan stalls for less
+  static constexpr std::chrono::seconds patience{
+      30};  // a loaded machine under TSan stalls for less
 
   void watch() {
     std::unique_lock lock(mu_);
@@ -76,10 +77,10 @@ class watchdog {
   std::thread thread_;
 };
 
-/// How many rounds of a stress a build does: sanitizers slow each one down about tenfold.
+/// How many rounds of a stress a build does: sanitizers slow each one down.
 constexpr int rounds(int n) {
 #if defined(SLUICE_TSAN) || defined(SLUICE_ASAN)
-  return n / 10 > 0 ? n / 10 : 1;
+  return n / 5 > 0 ? n / 5 : 1;
 #else
   return n;
 #endif

@@ -5,6 +5,11 @@
 #include <sluice/go.hpp>
 #include <sluice/routine.hpp>
 
+#include "io/child.hpp"
+#include "support/counted.hpp"
+#include "support/everywhere.hpp"
+#include "support/unwinding.hpp"
+
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -13,11 +18,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include "io/child.hpp"
-#include "support/counted.hpp"
-#include "support/everywhere.hpp"
-#include "support/unwinding.hpp"
 
 using namespace sluice;
 using namespace sluice_test;
@@ -54,10 +54,12 @@ TEST_SUITE("sync/chan close") {
         chan<int> c(capacity);
         std::vector<join_handle<bool>> all;
         for (int i = 0; i < 5; ++i) {
-          all.push_back(go([](chan<int> in) -> task<bool> {
-            const std::optional<int> v = co_await in.recv();
-            co_return v.has_value();
-          }, c));
+          all.push_back(go(
+              [](chan<int> in) -> task<bool> {
+                const std::optional<int> v = co_await in.recv();
+                co_return v.has_value();
+              },
+              c));
           co_await until_waiting(all.back().id());
         }
         c.close();
@@ -73,7 +75,8 @@ TEST_SUITE("sync/chan close") {
   TEST_CASE("chan: what is buffered comes out of a closed channel, then nothing") {
     everywhere([]() -> task<> {
       chan<int> c(3);
-      for (int i = 0; i < 3; ++i) CHECK(c.try_send(i));
+      for (int i = 0; i < 3; ++i)
+        CHECK(c.try_send(i));
       c.close();
       CHECK_FALSE(c.drained());
       const std::optional<int> first = co_await c.recv();
@@ -169,7 +172,8 @@ TEST_SUITE("sync/chan close") {
     chan<int>().close_recv();
   }
 
-  TEST_CASE("chan: after close_recv sends are refused, their values untouched, receives get nothing") {
+  TEST_CASE(
+      "chan: after close_recv sends are refused, their values untouched, receives get nothing") {
     counted::reset();
     everywhere([]() -> task<> {
       for (const std::size_t capacity : {0u, 2u, 9u}) {
@@ -200,10 +204,12 @@ TEST_SUITE("sync/chan close") {
       full.try_send(1);
       auto sender = go([](chan<int> out) -> task<bool> { co_return co_await out.send(2); }, full);
       chan<int> empty(0);
-      auto receiver = go([](chan<int> in) -> task<bool> {
-        const std::optional<int> v = co_await in.recv();
-        co_return v.has_value();
-      }, empty);
+      auto receiver = go(
+          [](chan<int> in) -> task<bool> {
+            const std::optional<int> v = co_await in.recv();
+            co_return v.has_value();
+          },
+          empty);
       co_await until_waiting(sender.id());
       co_await until_waiting(receiver.id());
       full.close_recv();
@@ -242,8 +248,8 @@ TEST_SUITE("sync/chan close") {
     const child_end end = in_child([] {
       return run({.workers = 1}, []() -> task<> {
         auto c = std::make_unique<chan<int>>(0);
-        auto h = go([](chan<int>* in) -> task<> { static_cast<void>(co_await in->recv()); },
-                    c.get());
+        auto h =
+            go([](chan<int>* in) -> task<> { static_cast<void>(co_await in->recv()); }, c.get());
         co_await until_waiting(h.id());
         c.reset();
         CHECK(false);

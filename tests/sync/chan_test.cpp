@@ -4,6 +4,11 @@
 #include <sluice/go.hpp>
 #include <sluice/routine.hpp>
 
+#include "support/counted.hpp"
+#include "support/everywhere.hpp"
+#include "support/skip.hpp"
+#include "support/unwinding.hpp"
+
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -15,23 +20,19 @@
 
 #include <doctest/doctest.h>
 
-#include "support/counted.hpp"
-#include "support/everywhere.hpp"
-#include "support/unwinding.hpp"
-
 using namespace sluice;
 using namespace sluice_test;
 
 namespace {
 
+#if !defined(SLUICE_ASAN) && !defined(SLUICE_TSAN)  // these bring an operator new of their own
+constexpr bool counts_allocations = true;
+#else
+constexpr bool counts_allocations = false;
+#endif
+
 // Allocations of this thread, counted by the replaced operator new.
 thread_local std::size_t allocations = 0;
-
-void* counted_new(std::size_t bytes) {
-  ++allocations;
-  if (void* p = std::malloc(bytes)) return p;
-  throw std::bad_alloc();
-}
 
 using ints = std::vector<int>;
 
@@ -53,7 +54,8 @@ task<ints> consume(recv_chan<int> in, int n) {
 
 ints upto(int n) {
   ints all;
-  for (int i = 0; i < n; ++i) all.push_back(i);
+  for (int i = 0; i < n; ++i)
+    all.push_back(i);
   return all;
 }
 
@@ -62,17 +64,19 @@ task<> fifo(std::size_t capacity, bool of_senders) {
   constexpr int waiters = 5;
   chan<int> c(capacity);
   auto order = std::make_unique<ints>(waiters, -1);
-  for (std::size_t i = 0; of_senders && i < capacity; ++i) c.try_send(-1 - static_cast<int>(i));
+  for (std::size_t i = 0; of_senders && i < capacity; ++i)
+    c.try_send(-1 - static_cast<int>(i));
   std::vector<join_handle<>> all;
   for (int i = 0; i < waiters; ++i) {
     if (of_senders) {
-      all.push_back(go([](chan<int> out, int v) -> task<> {
-        static_cast<void>(co_await out.send(v));
-      }, c, i));
+      all.push_back(go(
+          [](chan<int> out, int v) -> task<> { static_cast<void>(co_await out.send(v)); }, c, i));
     } else {
-      all.push_back(go([](chan<int> in, ints* to, int place) -> task<> {
-        (*to)[static_cast<std::size_t>(place)] = (co_await in.recv()).value_or(-9);
-      }, c, order.get(), i));
+      all.push_back(go(
+          [](chan<int> in, ints* to, int place) -> task<> {
+            (*to)[static_cast<std::size_t>(place)] = (co_await in.recv()).value_or(-9);
+          },
+          c, order.get(), i));
     }
     co_await until_waiting(all.back().id());
   }
@@ -85,23 +89,32 @@ task<> fifo(std::size_t capacity, bool of_senders) {
       CHECK(c.try_send(i));  // direct: the receiver waits, though there may be no buffer
     }
   }
-  for (auto& h : all) co_await std::move(h);
+  for (auto& h : all)
+    co_await std::move(h);
   if (!of_senders) CHECK(*order == upto(waiters));
   CHECK(c.len() == 0);
 }
 
 }  // namespace
 
-void* operator new(std::size_t bytes) { return counted_new(bytes); }
-void* operator new[](std::size_t bytes) { return counted_new(bytes); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+#if !defined(SLUICE_ASAN) && !defined(SLUICE_TSAN)
+void* operator new(std::size_t bytes) {
+  ++allocations;
+  if (void* p = std::malloc(bytes)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t) noexcept {
+  std::free(p);
+}
+#endif
 
 TEST_SUITE("sync/chan") {
   TEST_CASE("chan: values come out in the order they went in, whatever the capacity") {
-    for (const std::size_t capacity : {0u, 1u, 3u, 128u, 100'000u}) {
+    for (const std::size_t capacity :
+         {std::size_t{0}, std::size_t{1}, std::size_t{3}, std::size_t{128}, std::size_t{100'000}}) {
       CAPTURE(capacity);
       everywhere([capacity]() -> task<> {
         constexpr int n = 300;
@@ -128,12 +141,14 @@ TEST_SUITE("sync/chan") {
     }
   }
 
-  TEST_CASE("chan: a buffer of n takes n values without waiting; the next send waits for a receive") {
+  TEST_CASE(
+      "chan: a buffer of n takes n values without waiting; the next send waits for a receive") {
     for (const std::size_t capacity : {0u, 1u, 3u, 128u}) {
       everywhere([capacity]() -> task<> {
         chan<int> c(capacity);
         CHECK(c.cap() == capacity);
-        for (std::size_t i = 0; i < capacity; ++i) CHECK(c.try_send(static_cast<int>(i)));
+        for (std::size_t i = 0; i < capacity; ++i)
+          CHECK(c.try_send(static_cast<int>(i)));
         CHECK(c.len() == capacity);
         CHECK_FALSE(c.try_send(-1));
         auto h = go([](chan<int> out) -> task<bool> { co_return co_await out.send(77); }, c);
@@ -170,7 +185,8 @@ TEST_SUITE("sync/chan") {
         }
         CHECK(c.len() == static_cast<std::size_t>(in - out));
       }
-      while (auto v = c.try_recv()) CHECK(*v == out++);
+      while (auto v = c.try_recv())
+        CHECK(*v == out++);
       CHECK(in == out);
     });
   }
@@ -195,19 +211,22 @@ TEST_SUITE("sync/chan") {
       using box = std::unique_ptr<std::string>;
       for (const std::size_t capacity : {0u, 2u}) {
         chan<box> c(capacity);
-        auto h = go([](chan<box> out) -> task<> {
-          for (const char* word : {"one", "two", "three"}) {
-            auto b = std::make_unique<std::string>(word);
-            const bool sent = co_await out.send(std::move(b));
-            CHECK(sent);
-            CHECK(b == nullptr);
-          }
-          const bool sent = co_await out.emplace(new std::string("four"));
-          CHECK(sent);
-          out.close();
-        }, c);
+        auto h = go(
+            [](chan<box> out) -> task<> {
+              for (const char* word : {"one", "two", "three"}) {
+                auto b = std::make_unique<std::string>(word);
+                const bool sent = co_await out.send(std::move(b));
+                CHECK(sent);
+                CHECK(b == nullptr);
+              }
+              const bool sent = co_await out.emplace(new std::string("four"));
+              CHECK(sent);
+              out.close();
+            },
+            c);
         std::string all;
-        while (auto v = co_await c.recv()) all += **v;
+        while (auto v = co_await c.recv())
+          all += **v;
         CHECK(all == "onetwothreefour");
         co_await std::move(h);
       }
@@ -219,15 +238,17 @@ TEST_SUITE("sync/chan") {
     everywhere([]() -> task<> {
       for (const std::size_t capacity : {0u, 4u}) {
         chan<counted> c(capacity);
-        auto h = go([](chan<counted> out) -> task<> {
-          const counted kept(1);
-          counted given(2);
-          static_cast<void>(co_await out.send(kept));
-          static_cast<void>(co_await out.send(std::move(given)));
-          static_cast<void>(co_await out.emplace(3));
-          CHECK(kept.value() == 1);
-          CHECK(given.value() == counted::moved_from);
-        }, c);
+        auto h = go(
+            [](chan<counted> out) -> task<> {
+              const counted kept(1);
+              counted given(2);
+              static_cast<void>(co_await out.send(kept));
+              static_cast<void>(co_await out.send(std::move(given)));
+              static_cast<void>(co_await out.emplace(3));
+              CHECK(kept.value() == 1);
+              CHECK(given.value() == counted::moved_from);
+            },
+            c);
         for (int i = 1; i <= 3; ++i) {
           const std::optional<counted> v = co_await c.recv();
           CHECK((v ? v->value() : 0) == i);
@@ -264,9 +285,12 @@ TEST_SUITE("sync/chan") {
     everywhere([]() -> task<> {
       for (const std::size_t capacity : {5u, 1000u}) {
         chan<counted> c = capacity == 1000 ? chan<counted>(unbounded) : chan<counted>(capacity);
-        for (int i = 0; i < 5; ++i) static_cast<void>(co_await c.emplace(i));
-        for (int i = 0; i < 2; ++i) static_cast<void>(co_await c.recv());
-        for (int i = 0; i < 2; ++i) static_cast<void>(co_await c.emplace(i));
+        for (int i = 0; i < 5; ++i)
+          static_cast<void>(co_await c.emplace(i));
+        for (int i = 0; i < 2; ++i)
+          static_cast<void>(co_await c.recv());
+        for (int i = 0; i < 2; ++i)
+          static_cast<void>(co_await c.emplace(i));
         CHECK(counted::live() == 5);
         c = chan<counted>();
         CHECK(counted::live() == 0);
@@ -296,23 +320,28 @@ TEST_SUITE("sync/chan") {
   }
 
   TEST_CASE("chan: no operation allocates, ready or suspended") {
+    if (!counts_allocations) return skip("sanitizers have their own operator new");
     run({.workers = 1}, []() -> task<> {
       for (const std::size_t capacity : {0u, 1u, 64u}) {
         chan<std::unique_ptr<int>> c(capacity);
         chan<int> stop(0);
-        auto echo = go([](chan<std::unique_ptr<int>> in, chan<int> done) -> task<std::size_t> {
-          // The first round fills caches of the process.
-          static_cast<void>(co_await in.recv());
-          const std::size_t before = allocations;
-          for (int i = 0; i < 1000; ++i) static_cast<void>(co_await in.recv());
-          const std::size_t after = allocations;
-          static_cast<void>(co_await done.send(1));
-          co_return after - before;
-        }, c, stop);
+        auto echo = go(
+            [](chan<std::unique_ptr<int>> in, chan<int> done) -> task<std::size_t> {
+              // The first round fills caches of the process.
+              static_cast<void>(co_await in.recv());
+              const std::size_t before = allocations;
+              for (int i = 0; i < 1000; ++i)
+                static_cast<void>(co_await in.recv());
+              const std::size_t after = allocations;
+              static_cast<void>(co_await done.send(1));
+              co_return after - before;
+            },
+            c, stop);
         auto value = std::make_unique<int>(1);
         static_cast<void>(co_await c.send(std::move(value)));
         const std::size_t before = allocations;
-        for (int i = 0; i < 1000; ++i) static_cast<void>(co_await c.send(nullptr));
+        for (int i = 0; i < 1000; ++i)
+          static_cast<void>(co_await c.send(nullptr));
         const std::size_t mine = allocations - before;
         static_cast<void>(co_await stop.recv());
         const std::size_t others = co_await std::move(echo);
@@ -323,15 +352,18 @@ TEST_SUITE("sync/chan") {
   }
 
   TEST_CASE("chan: an unbounded channel allocates only when its buffer doubles") {
+    if (!counts_allocations) return skip("sanitizers have their own operator new");
     run({.workers = 1}, []() -> task<> {
       chan<int> c(unbounded);
       const std::size_t before = allocations;
-      for (int i = 0; i < 16 * 64; ++i) CHECK(c.try_send(i));
+      for (int i = 0; i < 16 * 64; ++i)
+        CHECK(c.try_send(i));
       CHECK(allocations - before <= 7);  // aligned operator new is not counted here: at most
       while (c.try_recv()) {
       }
       const std::size_t drained = allocations;
-      for (int i = 0; i < 16 * 64; ++i) static_cast<void>(co_await c.send(i));
+      for (int i = 0; i < 16 * 64; ++i)
+        static_cast<void>(co_await c.send(i));
       CHECK(allocations == drained);
     });
   }

@@ -3,6 +3,9 @@
 #include <sluice/go.hpp>
 #include <sluice/time.hpp>
 
+#include "support/everywhere.hpp"
+#include "support/unwinding.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -12,9 +15,6 @@
 
 #include <doctest/doctest.h>
 
-#include "support/everywhere.hpp"
-#include "support/unwinding.hpp"
-
 using namespace sluice;
 using namespace sluice_test;
 using namespace std::chrono_literals;
@@ -22,7 +22,8 @@ using namespace std::chrono_literals;
 TEST_SUITE("sync/time") {
   TEST_CASE("sleep: the clock has moved by the duration, to the nanosecond in a bubble") {
     in_bubbles([]() -> task<> {
-      for (const duration d : {duration(1ns), duration(999ns), duration(50us), duration(3s), duration(9000h)}) {
+      for (const duration d :
+           {duration(1ns), duration(999ns), duration(50us), duration(3s), duration(9000h)}) {
         const time_point before = clock::now();
         co_await sleep_for(d);
         CHECK(clock::now() - before == d);
@@ -75,15 +76,19 @@ TEST_SUITE("sync/time") {
       for (int i = 0; i < 200; ++i) {
         const int ms = static_cast<int>(random() % 50);
         expected.push_back(ms);
-        all.push_back(go([](int wait, send_chan<int> out) -> task<> {
-          co_await sleep_for(std::chrono::milliseconds(wait));
-          static_cast<void>(co_await out.send(wait));
-        }, ms, woken));
+        all.push_back(go(
+            [](int wait, send_chan<int> out) -> task<> {
+              co_await sleep_for(std::chrono::milliseconds(wait));
+              static_cast<void>(co_await out.send(wait));
+            },
+            ms, woken));
       }
       std::sort(expected.begin(), expected.end());
       std::vector<int> got;
-      for (auto& h : all) co_await std::move(h);
-      while (auto v = woken.try_recv()) got.push_back(*v);
+      for (auto& h : all)
+        co_await std::move(h);
+      while (auto v = woken.try_recv())
+        got.push_back(*v);
       CHECK(got == expected);
     });
   }
@@ -102,28 +107,34 @@ TEST_SUITE("sync/time") {
   }
 
   TEST_CASE("sleep: a deadline in the same instant as a stop ends one way or the other, once") {
-    in_bubbles([]() -> task<> {
-      auto woke = std::make_unique<int>(0);
-      auto h = go([](int* n) -> task<> {
-        co_await sleep_for(1ms);
-        ++*n;
-      }, woke.get());
-      co_await sleep_for(1ms);
-      h.cancel();
-      const bool stopped = co_await ends_stopped(std::move(h));
-      CHECK(*woke == (stopped ? 0 : 1));
-    }, 64);
+    in_bubbles(
+        []() -> task<> {
+          auto woke = std::make_unique<int>(0);
+          auto h = go(
+              [](int* n) -> task<> {
+                co_await sleep_for(1ms);
+                ++*n;
+              },
+              woke.get());
+          co_await sleep_for(1ms);
+          h.cancel();
+          const bool stopped = co_await ends_stopped(std::move(h));
+          CHECK(*woke == (stopped ? 0 : 1));
+        },
+        64);
   }
 
   TEST_CASE("sleep: thousands at once on real workers each sleep long enough") {
     on_executors([]() -> task<> {
       std::vector<join_handle<bool>> all;
       for (int i = 0; i < 3000; ++i) {
-        all.push_back(go([](int us) -> task<bool> {
-          const time_point before = clock::now();
-          co_await sleep_for(std::chrono::microseconds(us));
-          co_return clock::now() - before >= std::chrono::microseconds(us);
-        }, i % 97 * 10));
+        all.push_back(go(
+            [](int us) -> task<bool> {
+              const time_point before = clock::now();
+              co_await sleep_for(std::chrono::microseconds(us));
+              co_return clock::now() - before >= std::chrono::microseconds(us);
+            },
+            i % 97 * 10));
       }
       int early = 0;
       for (auto& h : all) {

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include <doctest/doctest.h>
+
 #include <fcntl.h>
 #include <unistd.h>
-
-#include <doctest/doctest.h>
 
 using namespace sluice;
 using namespace std::chrono_literals;
@@ -47,7 +47,8 @@ task<std::vector<int>> ticks_of_two() {
   go(count_ticks, out, 1, duration(2s), 3);
   go(count_ticks, out, 2, duration(3s), 2);
   std::vector<int> seen;
-  for (int i = 0; i < 5; ++i) seen.push_back(*co_await out.recv());
+  for (int i = 0; i < 5; ++i)
+    seen.push_back(*co_await out.recv());
   co_return seen;
 }
 
@@ -57,10 +58,12 @@ task<std::vector<int>> race_of_ten() {
   for (int i = 0; i < 10; ++i) {
     all.push_back(go([](chan<int> c, int id) -> task<> { co_await c.send(int(id)); }, out, i));
   }
-  for (auto& h : all) co_await std::move(h);
+  for (auto& h : all)
+    co_await std::move(h);
   out.close();
   std::vector<int> order;
-  while (auto v = co_await out.recv()) order.push_back(*v);
+  while (auto v = co_await out.recv())
+    order.push_back(*v);
   co_return order;
 }
 
@@ -69,7 +72,8 @@ task<std::vector<int>> race_of_ten() {
 TEST_CASE("bubble: hours of sleep pass at once, to the nanosecond") {
   const duration passed = testing::bubble([]() -> task<duration> {
     const time_point began = clock::now();
-    for (int i = 0; i < 1000; ++i) co_await sleep_for(1h + 1ns);
+    for (int i = 0; i < 1000; ++i)
+      co_await sleep_for(1h + 1ns);
     co_return clock::now() - began;
   });
   CHECK(passed.count() == duration(1000h + 1000ns).count());
@@ -78,9 +82,9 @@ TEST_CASE("bubble: hours of sleep pass at once, to the nanosecond") {
 TEST_CASE("bubble: deadlines come due in their order, whatever the seed") {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     const std::vector<int> seen = testing::bubble(ticks_of_two, {.seed = seed});
-    CHECK(seen[0] == 1);  // 2 s
-    CHECK(seen[1] == 2);  // 3 s
-    CHECK(seen[2] == 1);  // 4 s
+    CHECK(seen[0] == 1);            // 2 s
+    CHECK(seen[1] == 2);            // 3 s
+    CHECK(seen[2] == 1);            // 4 s
     CHECK(seen[3] + seen[4] == 3);  // both at 6 s
   }
 }
@@ -94,7 +98,8 @@ TEST_CASE("bubble: the same seed gives the same run, and seeds give many") {
     runs.push_back(once);
   }
   std::size_t distinct = 0;
-  for (std::size_t i = 1; i < runs.size(); ++i) distinct += runs[i] != runs[0] ? 1 : 0;
+  for (std::size_t i = 1; i < runs.size(); ++i)
+    distinct += runs[i] != runs[0] ? 1 : 0;
   CHECK(distinct > 10);
 }
 
@@ -160,10 +165,12 @@ TEST_CASE("bubble: routines left after a failure are unwound") {
   };
   const std::string text = failure_of([&alive]() -> task<> {
     for (int i = 0; i < 5; ++i) {
-      go([](int* n) -> task<> {
-        guard g(n);
-        co_await sleep_for(1h);
-      }, &alive);
+      go(
+          [](int* n) -> task<> {
+            guard g(n);
+            co_await sleep_for(1h);
+          },
+          &alive);
     }
     co_return;
   });
@@ -174,14 +181,16 @@ TEST_CASE("bubble: routines left after a failure are unwound") {
 TEST_CASE("settle: returns when every other routine waits, before the clock moves") {
   testing::bubble([]() -> task<> {
     int steps = 0;
-    auto h = go([](int* n) -> task<> {
-      for (int i = 0; i < 10; ++i) {
-        co_await yield();
-        ++*n;
-      }
-      co_await sleep_for(1s);
-      ++*n;
-    }, &steps);
+    auto h = go(
+        [](int* n) -> task<> {
+          for (int i = 0; i < 10; ++i) {
+            co_await yield();
+            ++*n;
+          }
+          co_await sleep_for(1s);
+          ++*n;
+        },
+        &steps);
     const time_point before = clock::now();
     co_await testing::settle();
     CHECK(steps == 10);
@@ -192,12 +201,15 @@ TEST_CASE("settle: returns when every other routine waits, before the clock move
 }
 
 TEST_CASE("bubble: blocking runs its call at once") {
-  CHECK(testing::bubble([]() -> task<int> { co_return co_await blocking([] { return 42; }); }) == 42);
+  CHECK(testing::bubble([]() -> task<int> { co_return co_await blocking([] { return 42; }); }) ==
+        42);
 }
 
 TEST_CASE("bubble: inside a routine it panics") {
-  CHECK_THROWS_WITH_AS(run({.workers = 1}, []() -> task<int> { co_return testing::bubble(race_of_ten).size() == 10; }),
-                       "bubble: called inside a routine", panic_error);
+  CHECK_THROWS_WITH_AS(
+      run({.workers = 1},
+          []() -> task<int> { co_return testing::bubble(race_of_ten).size() == 10; }),
+      "bubble: called inside a routine", panic_error);
 }
 
 TEST_SUITE_END();

@@ -6,11 +6,6 @@
 // readiness and the blocking pool. No call here blocks the worker, but close() (see there).
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-#include <utility>
-
 #include <sluice/config.hpp>
 #include <sluice/detail/fs/file_op.hpp>
 #include <sluice/fs/path.hpp>
@@ -18,18 +13,23 @@
 #include <sluice/result.hpp>
 #include <sluice/task.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
 namespace sluice::fs {
 
 /// How a file is opened. `file::open(path, {.write = true, .create = true})`.
 struct open_options {
   bool read = true;
   bool write = false;
-  bool append = false;         // every write goes to the end; implies write
-  bool create = false;         // make it if there is none
-  bool exclusive = false;      // with create: fail with EEXIST if there is one
-  bool truncate = false;       // with write: to length 0
-  bool follow = true;          // false: fail with ELOOP if the last component is a symbolic link
-  unsigned permissions = 0666; // of a file that is made, less the process's umask
+  bool append = false;          // every write goes to the end; implies write
+  bool create = false;          // make it if there is none
+  bool exclusive = false;       // with create: fail with EEXIST if there is one
+  bool truncate = false;        // with write: to length 0
+  bool follow = true;           // false: fail with ELOOP if the last component is a symbolic link
+  unsigned permissions = 0666;  // of a file that is made, less the process's umask
 };
 static_assert(std::is_trivially_destructible_v<open_options>,
               "g++ 12 destroys aggregates with destructors twice in expressions that await");
@@ -156,7 +156,11 @@ inline auto file::writev(io::const_buffers from) const noexcept {
 inline auto file::pwritev(io::const_buffers from, std::uint64_t offset) const noexcept {
   return detail::transfer_at(detail::opcode::writev, handle_, from.data(), from.size(), offset);
 }
-inline auto file::fsync() const noexcept { return detail::sync_call(handle_, false); }
-inline auto file::fdatasync() const noexcept { return detail::sync_call(handle_, true); }
+inline auto file::fsync() const noexcept {
+  return detail::sync_call(handle_, false);
+}
+inline auto file::fdatasync() const noexcept {
+  return detail::sync_call(handle_, true);
+}
 
 }  // namespace sluice::fs

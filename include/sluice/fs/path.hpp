@@ -2,15 +2,15 @@
 // path_view: how functions take a path. file_kind, file_info: what stands behind one.
 #pragma once
 
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
 #include <sluice/config.hpp>
 #include <sluice/error.hpp>
 #include <sluice/result.hpp>
 #include <sluice/task.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
 
 namespace sluice::fs {
 
@@ -30,7 +30,9 @@ class path_view {
       { p.c_str() } -> std::same_as<const char*>;
     }
   path_view(const P& path) noexcept : text_(path.c_str()), ends_with_nul_(true) {
-    if constexpr (requires { { path.size() } -> std::convertible_to<std::size_t>; }) {
+    if constexpr (requires {
+                    { path.size() } -> std::convertible_to<std::size_t>;
+                  }) {
       size_ = path.size();
     } else {
       size_ = std::string_view(text_).size();
@@ -65,9 +67,9 @@ SLUICE_EXPORT std::string_view to_string(file_kind kind) noexcept;
 /// What the system knows of a file.
 struct file_info {
   file_kind kind;
-  std::uint64_t size;         // bytes
-  unsigned permissions;       // 0 to 07777
-  std::uint64_t device;       // with inode: two paths are one file if both are equal
+  std::uint64_t size;    // bytes
+  unsigned permissions;  // 0 to 07777
+  std::uint64_t device;  // with inode: two paths are one file if both are equal
   std::uint64_t inode;
   std::uint64_t links;        // names that the file has
   std::uint32_t user, group;  // owner

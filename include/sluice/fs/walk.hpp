@@ -2,14 +2,14 @@
 // fs::walk: all that lies below a directory, one entry after another.
 #pragma once
 
-#include <memory>
-#include <optional>
-#include <string_view>
-
 #include <sluice/config.hpp>
 #include <sluice/detail/fs/walk_op.hpp>
 #include <sluice/fs/path.hpp>
 #include <sluice/result.hpp>
+
+#include <memory>
+#include <optional>
+#include <string_view>
 
 namespace sluice::fs {
 

@@ -31,10 +31,9 @@ concept byte_range = requires(C& c) {
 
 /// The same, to be written to.
 template <class C>
-concept mutable_byte_range =
-    byte_range<C> && requires(C& c) {
-      requires !std::is_const_v<std::remove_reference_t<decltype(*std::data(c))>>;
-    };
+concept mutable_byte_range = byte_range<C> && requires(C& c) {
+  requires !std::is_const_v<std::remove_reference_t<decltype(*std::data(c))>>;
+};
 
 /// Whether a buffer made of a C&& refers to bytes that live on: an lvalue, or a view by value.
 template <class C>

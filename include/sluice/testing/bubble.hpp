@@ -6,6 +6,11 @@
 // and a run that failed can be had again.
 #pragma once
 
+#include <sluice/config.hpp>
+#include <sluice/detail/sched/op_call.hpp>
+#include <sluice/detail/sched/wait_point.hpp>
+#include <sluice/go.hpp>
+
 #include <coroutine>
 #include <cstdint>
 #include <memory>
@@ -14,11 +19,6 @@
 #include <string>
 #include <type_traits>
 #include <utility>
-
-#include <sluice/config.hpp>
-#include <sluice/detail/sched/op_call.hpp>
-#include <sluice/detail/sched/wait_point.hpp>
-#include <sluice/go.hpp>
 
 namespace sluice::testing {
 
@@ -105,7 +105,8 @@ template <class F>
 auto bubble(F&& f, const bubble_options& options, std::source_location site) {
   using value = detail::routine_value_t<F>;
   detail::bubble_run run(options);
-  detail::routine_ref main_routine = detail::start_routine({&run.core(), site, "main"}, std::forward<F>(f));
+  detail::routine_ref main_routine =
+      detail::start_routine({&run.core(), site, "main"}, std::forward<F>(f));
   run.drive(main_routine);
   return detail::take_result<value>(main_routine);
 }

@@ -3,14 +3,15 @@
 // await chain, how it hands over, where its frame comes from, and what it may await.
 #pragma once
 
+#include <sluice/detail/base/assert.hpp>
+#include <sluice/detail/coro/frame_alloc.hpp>
+#include <sluice/detail/coro/trampoline.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <source_location>
 #include <type_traits>
 #include <utility>
-
-#include <sluice/detail/coro/frame_alloc.hpp>
-#include <sluice/detail/coro/trampoline.hpp>
 
 namespace sluice {
 template <class T>
@@ -82,6 +83,12 @@ class promise_base {
     }
   }
 
+  /// An exception that comes out of a frame which is being destroyed is a destructor's: the coroutine's
+  /// own handler would swallow it, and leak the frame.
+  void check_exception() const noexcept {
+    SLUICE_ASSERT(!head->hop->unwinding, "unwind: destructor threw in a stopped routine");
+  }
+
   /// The frame this promise lies in. Holds for every task: promises are aligned to at most 16 bytes,
   /// so that each lies at the same distance from the start of its frame.
   std::coroutine_handle<promise_base> frame() noexcept {
@@ -94,8 +101,8 @@ class promise_base {
   static void* operator new(std::size_t bytes) { return frame_allocate(bytes); }
   static void operator delete(void* frame, std::size_t bytes) noexcept { frame_free(frame, bytes); }
 
-  routine_head* head = nullptr;   // set when awaited or started
-  call_link* link = nullptr;        // in the awaiting frame, or the routine's root
+  routine_head* head = nullptr;  // set when awaited or started
+  call_link* link = nullptr;     // in the awaiting frame, or the routine's root
 };
 
 }  // namespace sluice::detail

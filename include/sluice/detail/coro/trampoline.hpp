@@ -6,11 +6,11 @@
 // compiler and under every sanitizer (symmetric transfer overflows under g++ without optimisation).
 #pragma once
 
-#include <coroutine>
-#include <source_location>
-
 #include <sluice/detail/base/atomic.hpp>
 #include <sluice/detail/base/immovable.hpp>
+
+#include <coroutine>
+#include <source_location>
 
 namespace sluice::detail {
 
@@ -26,16 +26,17 @@ enum class verdict : unsigned char {
 
 /// The worker's half of a hop: written by the code that `resume()` runs, read when it returns.
 struct trampoline {
-  std::coroutine_handle<> next;     // the frame to resume next; null: see `end`
-  verdict end = verdict::parked;    // meaningful when `next` is null
+  std::coroutine_handle<> next;   // the frame to resume next; null: see `end`
+  verdict end = verdict::parked;  // meaningful when `next` is null
+  bool unwinding = false;         // frames are being destroyed
 };
 
 /// The part of a routine's record that its frames touch. Owned by the worker that runs the routine,
 /// but for `stop_requested`, which anyone may set.
 struct routine_head {
-  trampoline* hop = nullptr;                // of the worker that runs it; set before each resumption
-  std::coroutine_handle<> leaf;             // innermost frame, while parked or runnable
-  atomic<bool> stop_requested{false};       // "cancelled?": one relaxed load
+  trampoline* hop = nullptr;           // of the worker that runs it; set before each resumption
+  std::coroutine_handle<> leaf;        // innermost frame, while parked or runnable
+  atomic<bool> stop_requested{false};  // "cancelled?": one relaxed load
 
   /// Whether the next wait must stop instead of beginning.
   bool must_stop() const noexcept {
@@ -51,9 +52,9 @@ struct call_link : immovable {
   call_link(std::coroutine_handle<> callee, promise_base* from, std::source_location at) noexcept
       : child(callee), caller(from), site(at) {}
 
-  std::coroutine_handle<> child;            // owned; null once destroyed
-  promise_base* caller = nullptr;           // null at the root of a routine
-  std::source_location site;                // of the co_await, or of the `go`
+  std::coroutine_handle<> child;   // owned; null once destroyed
+  promise_base* caller = nullptr;  // null at the root of a routine
+  std::source_location site;       // of the co_await, or of the `go`
 };
 
 /// Who awaits, and where: what an operation is made with.
@@ -64,7 +65,7 @@ struct await_site {
 
 /// Destroys the await chain of a stopped routine, innermost frame first, in constant stack; its root
 /// link is left empty. Runs as that routine: destructors see one uncaught exception more.
-/// Terminates if a destructor throws.
+/// Fatal if a destructor throws.
 void unwind(routine_head& routine) noexcept;
 
 }  // namespace sluice::detail

@@ -5,15 +5,15 @@
 // not suspend. What is left goes to the worker's reactor. (In a simulation all goes there.)
 #pragma once
 
-#include <coroutine>
-#include <cstddef>
-#include <cstdint>
-
 #include <sluice/config.hpp>
 #include <sluice/detail/io/op_base.hpp>
 #include <sluice/detail/sched/op_call.hpp>
 #include <sluice/error.hpp>
 #include <sluice/result.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
 
 namespace sluice::detail {
 
@@ -81,8 +81,8 @@ inline op_call<transfer_op, transfer_args> transfer_at(opcode code, const file_h
     refused = refusal::bad_offset;
     offset = 0;
   }
-  return op_call<transfer_op, transfer_args>(transfer_args{code, refused, h.lazily_blocking, h.fd,
-                                                           const_cast<void*>(addr), len, offset});
+  return op_call<transfer_op, transfer_args>(
+      transfer_args{code, refused, h.lazily_blocking, h.fd, const_cast<void*>(addr), len, offset});
 }
 
 inline op_call<sync_op, int, bool> sync_call(const file_handle& h, bool data_only) noexcept {

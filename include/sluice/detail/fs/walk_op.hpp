@@ -2,15 +2,15 @@
 // The await of the next entry of a walk: served from a batch, or waiting for the next batch.
 #pragma once
 
-#include <coroutine>
-#include <optional>
-#include <string_view>
-
 #include <sluice/config.hpp>
 #include <sluice/detail/sched/blocking_wait.hpp>
 #include <sluice/detail/sched/op_call.hpp>
 #include <sluice/fs/path.hpp>
 #include <sluice/result.hpp>
+
+#include <coroutine>
+#include <optional>
+#include <string_view>
 
 namespace sluice::fs {
 

@@ -5,9 +5,9 @@
 // job of the blocking pool, the simulation into a call at a moment of its own choosing.
 #pragma once
 
-#include <cstdint>
-
 #include <sluice/detail/sched/operation.hpp>
+
+#include <cstdint>
 
 namespace sluice::detail {
 

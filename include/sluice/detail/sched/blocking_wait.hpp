@@ -2,11 +2,11 @@
 // The compiled half of blocking(f): a job of the blocking pool that a routine waits for.
 #pragma once
 
-#include <coroutine>
-
 #include <sluice/config.hpp>
 #include <sluice/detail/sched/pool_job.hpp>
 #include <sluice/detail/sched/wait_point.hpp>
+
+#include <coroutine>
 
 namespace sluice::detail {
 

@@ -2,14 +2,14 @@
 // Waiting for a routine to end, and taking what it left.
 #pragma once
 
-#include <coroutine>
-#include <source_location>
-#include <utility>
-
 #include <sluice/config.hpp>
 #include <sluice/detail/sched/spawn.hpp>
 #include <sluice/detail/sched/wait_point.hpp>
 #include <sluice/task.hpp>
+
+#include <coroutine>
+#include <source_location>
+#include <utility>
 
 namespace sluice::detail {
 

@@ -6,10 +6,10 @@
 // temporaries of an expression that awaits: nothing here minds.)
 #pragma once
 
+#include <sluice/detail/coro/trampoline.hpp>
+
 #include <tuple>
 #include <type_traits>
-
-#include <sluice/detail/coro/trampoline.hpp>
 
 namespace sluice::detail {
 

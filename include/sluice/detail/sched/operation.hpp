@@ -15,12 +15,12 @@ class operation : public wait_point {
  public:
   operation(await_site s, const wait_kind& k) noexcept : wait_point(s, k) {}
 
-  int result = 0;                  // >= 0, or -errno; owner: worker, until the routine resumes
-  worker* home = nullptr;          // whose reactor holds it; immutable once started
+  int result = 0;                   // >= 0, or -errno; owner: worker, until the routine resumes
+  worker* home = nullptr;           // whose reactor holds it; immutable once started
   operation* inbox_next = nullptr;  // in home's inbox: a stop request on its way
-  operation* done_next = nullptr;  // on the way home from a thread that completed it
-  operation* queue_next = nullptr; // in a queue of the reactor's own
-  bool done = false;               // completed while a stop request was on its way; owner: home
+  operation* done_next = nullptr;   // on the way home from a thread that completed it
+  operation* queue_next = nullptr;  // in a queue of the reactor's own
+  bool done = false;                // completed while a stop request was on its way; owner: home
 
  protected:
   ~operation() = default;

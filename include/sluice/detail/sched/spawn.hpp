@@ -2,15 +2,15 @@
 // Starting a routine, seen from the templates: the frame is made there, all else is compiled.
 #pragma once
 
+#include <sluice/config.hpp>
+#include <sluice/detail/coro/promise_base.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <source_location>
 #include <string_view>
 #include <utility>
-
-#include <sluice/config.hpp>
-#include <sluice/detail/coro/promise_base.hpp>
 
 namespace sluice::detail {
 
@@ -68,14 +68,14 @@ class SLUICE_EXPORT routine_ref {
 struct start {
   std::coroutine_handle<promise_base> frame;  // unstarted root frame
   const result_kind* kind;
-  start_box* box;                             // may be null
+  start_box* box;  // may be null
 };
 
 /// Where a routine is started, and by whom.
 struct spawn_site {
-  executor_core* executor;    // null: the running worker's
-  std::source_location at;    // the `go`
-  const char* name = nullptr; // the routine's name; copied
+  executor_core* executor;     // null: the running worker's
+  std::source_location at;     // the `go`
+  const char* name = nullptr;  // the routine's name; copied
 };
 
 /// Starts a routine. Panics without an executor, given or running.

@@ -6,6 +6,10 @@
 // that capturing lambdas and `const T&` parameters live as long as the routine.
 #pragma once
 
+#include <sluice/detail/coro/frame_alloc.hpp>
+#include <sluice/detail/sched/spawn.hpp>
+#include <sluice/task.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <exception>
@@ -17,10 +21,6 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
-
-#include <sluice/detail/coro/frame_alloc.hpp>
-#include <sluice/detail/sched/spawn.hpp>
-#include <sluice/task.hpp>
 
 namespace sluice {
 
@@ -115,9 +115,7 @@ consteval bool owns_nothing() {
 
 template <class T>
 std::exception_ptr exception_of(std::coroutine_handle<> root) noexcept {
-  return std::coroutine_handle<task_promise<T>>::from_address(root.address())
-      .promise()
-      .exception();
+  return std::coroutine_handle<task_promise<T>>::from_address(root.address()).promise().exception();
 }
 template <class T>
 inline constexpr result_kind kind_of{exception_of<T>};
@@ -170,6 +168,8 @@ start_box* make_box(F&& f, A&&... a) {
 
 template <class T>
 routine_ref spawn_task(task<T>&& made, start_box* box, const spawn_site& where) {
+  static_assert(alignof(task_promise<T>) <= 16,
+                "go: keep results aligned beyond 16 bytes behind a pointer");
   const auto frame = release_frame(made);
   return spawn(start{frame.promise().frame(), &kind_of<T>, box}, where);
 }
@@ -190,6 +190,8 @@ using routine_value_t =
 
 template <class F, class... A>
 concept startable = callable_with<std::decay_t<F>, std::decay_t<A>...>;
+template <class F, class... A>
+concept not_startable = !startable<F, A...> && !is_task_type<std::decay_t<F>>;
 
 template <class F, class... A>
 routine_ref start_routine(const spawn_site& where, F&& f, A&&... a) {
@@ -199,9 +201,9 @@ routine_ref start_routine(const spawn_site& where, F&& f, A&&... a) {
                 "go: arguments are values: pass a std::string for a string_view, a container for a "
                 "span; a reference that outlives the routine is unsafe_ref(x)");
   if constexpr (!is_task_type<result>) {
-    return spawn_task(call_plain<result, callee, std::decay_t<A>...>(std::forward<F>(f),
-                                                                     std::forward<A>(a)...),
-                      nullptr, where);
+    return spawn_task(
+        call_plain<result, callee, std::decay_t<A>...>(std::forward<F>(f), std::forward<A>(a)...),
+        nullptr, where);
   } else if constexpr (owns_nothing<callee>()) {
     return spawn_task(detail::call(std::forward<F>(f), std::decay_t<A>(std::forward<A>(a))...),
                       nullptr, where);
@@ -209,9 +211,7 @@ routine_ref start_routine(const spawn_site& where, F&& f, A&&... a) {
     using box = box_of<callee, std::decay_t<A>...>;
     box_guard owned(make_box(std::forward<F>(f), std::forward<A>(a)...));
     auto& kept = *static_cast<box*>(owned.box);
-    auto made = [&](auto&... args) -> result {
-      return detail::call(kept.f, std::move(args)...);
-    };
+    auto made = [&](auto&... args) -> result { return detail::call(kept.f, std::move(args)...); };
     return std::apply(
         [&](auto&... args) {
           return spawn_task(made(args...), std::exchange(owned.box, nullptr), where);

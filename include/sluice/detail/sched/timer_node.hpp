@@ -2,10 +2,10 @@
 // A deadline in a worker's timer heap. Lives in the waiting frame.
 #pragma once
 
-#include <cstdint>
-
 #include <sluice/clock.hpp>
 #include <sluice/detail/base/immovable.hpp>
+
+#include <cstdint>
 
 namespace sluice::detail {
 
@@ -17,9 +17,9 @@ struct timer_node : immovable {
 
   static constexpr std::uint32_t outside = ~std::uint32_t{0};
 
-  wait_point* wait;              // whose wait the deadline ends
-  timer_heap* heap = nullptr;    // the heap it was put into; immutable while armed
-  std::uint32_t index = outside; // place in that heap; guarded by the heap's lock
+  wait_point* wait;               // whose wait the deadline ends
+  timer_heap* heap = nullptr;     // the heap it was put into; immutable while armed
+  std::uint32_t index = outside;  // place in that heap; guarded by the heap's lock
 };
 
 }  // namespace sluice::detail

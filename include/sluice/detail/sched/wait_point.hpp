@@ -102,14 +102,12 @@ class claim_word {
   }
   /// The request has arrived and the wait has ended already.
   void claim_stopping() noexcept {
-    // relaxed: the queue that the routine is pushed to publishes it
-    word_.store(claimed, std::memory_order_relaxed);
+    word_.store(claimed, std::memory_order_release);  // release: pairs with peek() [C1]
   }
 
   /// The routine is made, or has yielded: it waits for a worker only.
   void make_runnable() noexcept {
-    // relaxed: the queue that the routine is pushed to publishes it
-    word_.store(claimed, std::memory_order_relaxed);
+    word_.store(claimed, std::memory_order_release);  // release: pairs with peek() [C1]
   }
 
   /// The worker takes the routine on.

@@ -2,9 +2,9 @@
 // What a routine can wait for. A closed list: reasons are added, never reused.
 #pragma once
 
-#include <string_view>
-
 #include <sluice/config.hpp>
+
+#include <string_view>
 
 namespace sluice {
 

@@ -5,14 +5,14 @@
 // locks, queues or allocates is compiled (lib/sync/chan_core.cpp, where the invariants stand).
 #pragma once
 
-#include <coroutine>
-#include <cstddef>
-#include <cstdint>
-
 #include <sluice/config.hpp>
 #include <sluice/detail/base/atomic.hpp>
 #include <sluice/detail/base/spin_lock.hpp>
 #include <sluice/detail/sched/wait_point.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
 
 namespace sluice::detail {
 
@@ -39,13 +39,12 @@ class SLUICE_EXPORT chan_wait : public wait_point {
  public:
   chan_wait* next = nullptr;  // in the channel's queue; guarded by its lock
   chan_wait* prev = nullptr;
-  void* slot = nullptr;       // where the value is taken from, or constructed
-  bool linked = false;        // guarded by the channel's lock
+  void* slot = nullptr;                          // where the value is taken from, or constructed
+  bool linked = false;                           // guarded by the channel's lock
   chan_outcome outcome = chan_outcome::waiting;  // written by whoever ends the wait
 
  protected:
-  chan_wait(await_site s, chan_core* c, const wait_kind& k) noexcept
-      : wait_point(s, k), core_(c) {}
+  chan_wait(await_site s, chan_core* c, const wait_kind& k) noexcept : wait_point(s, k), core_(c) {}
   ~chan_wait() = default;
 
   /// For await_suspend. Returns: whether the routine is suspended. Throws std::bad_alloc (unbounded).
@@ -118,16 +117,16 @@ class SLUICE_EXPORT chan_core {
   void relocate(void* to, void* from) const noexcept;
   void destroy(void* at) const noexcept;
 
-  const element_type type_;         // immutable
-  const std::size_t capacity_;      // immutable
+  const element_type type_;     // immutable
+  const std::size_t capacity_;  // immutable
   atomic<std::uint32_t> refs_{1};
-  mutable spin_lock lock_;          // guards all below
+  mutable spin_lock lock_;  // guards all below
   bool closed_ = false;
   bool recv_closed_ = false;
-  std::size_t places_ = 0;          // of the buffer; grows if there is no limit
-  std::size_t head_ = 0;            // place of the oldest, in [0, places_)
-  std::size_t count_ = 0;           // elements buffered
-  std::byte* buffer_ = nullptr;     // places_ * type_.size bytes
+  std::size_t places_ = 0;       // of the buffer; grows if there is no limit
+  std::size_t head_ = 0;         // place of the oldest, in [0, places_)
+  std::size_t count_ = 0;        // elements buffered
+  std::byte* buffer_ = nullptr;  // places_ * type_.size bytes
   wait_queue senders_;
   wait_queue receivers_;
 };

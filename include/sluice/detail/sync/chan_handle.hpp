@@ -2,10 +2,10 @@
 // The counted reference that channel handles are made of.
 #pragma once
 
+#include <sluice/detail/sync/chan_core.hpp>
+
 #include <cstddef>
 #include <utility>
-
-#include <sluice/detail/sync/chan_core.hpp>
 
 namespace sluice::detail {
 

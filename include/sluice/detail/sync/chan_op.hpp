@@ -2,6 +2,9 @@
 // The typed half of channel operations: they hold and move values; chan_wait waits.
 #pragma once
 
+#include <sluice/detail/sched/op_call.hpp>
+#include <sluice/detail/sync/chan_core.hpp>
+
 #include <coroutine>
 #include <memory>
 #include <new>
@@ -9,22 +12,18 @@
 #include <type_traits>
 #include <utility>
 
-#include <sluice/detail/sched/op_call.hpp>
-#include <sluice/detail/sync/chan_core.hpp>
-
 namespace sluice::detail {
 
 template <class T>
 constexpr element_type make_element() noexcept {
   static_assert(std::is_object_v<T> && !std::is_const_v<T>, "chan<T>: T is an object type");
-  static_assert(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
-                "chan<T>: T must be nothrow movable, for values pass between routines under a lock; "
-                "send a std::unique_ptr<T> instead");
+  static_assert(
+      std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
+      "chan<T>: T must be nothrow movable, for values pass between routines under a lock; "
+      "send a std::unique_ptr<T> instead");
   element_type e{sizeof(T), alignof(T), nullptr, nullptr};
   if constexpr (!std::is_trivially_copyable_v<T>) {
-    e.move = [](void* to, void* from) noexcept {
-      ::new (to) T(std::move(*static_cast<T*>(from)));
-    };
+    e.move = [](void* to, void* from) noexcept { ::new (to) T(std::move(*static_cast<T*>(from))); };
   }
   if constexpr (!std::is_trivially_destructible_v<T>) {
     e.destroy = [](void* at) noexcept { static_cast<T*>(at)->~T(); };

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var rows = []row{
+	{"spawn_one", timed(spawnOne)},
+	{"spawn_batch", timed(spawnBatch)},
+	{"yield", timed(yield)},
+	{"ping_pong", timed(pingPong)},
+	{"cap128_1x1", timed(func(_ int, n uint64) time.Duration { return stream(n, 1) })},
+	{"cap128_4x4", timed(func(_ int, n uint64) time.Duration { return stream(n, 4) })},
+	{"sieve_2000", timed(sieve)},
+	{"sleepers_1e6", sleepers},
+	{"parked_routine", parkedRoutine},
+	{"cancel_1e6_by_handle", timed(cancelEach)},
+	{"cancel_1e6_by_shutdown", timed(cancelAll)},
+	{"read_4k_cached", timed(read4k)},
+	{"idle_10s", idle},
+}
+
+func spawnOne(_ int, n uint64) time.Duration {
+	done := make(chan uint64)
+	child := func(i uint64) { done <- i }
+	began := time.Now()
+	for i := uint64(0); i < n; i++ {
+		go child(i)
+		sink += <-done
+	}
+	return time.Since(began)
+}
+
+func spawnBatch(_ int, n uint64) time.Duration {
+	results := make([]uint64, n)
+	var all sync.WaitGroup
+	child := func(i uint64) {
+		results[i] = i
+		all.Done()
+	}
+	began := time.Now()
+	for i := uint64(0); i < n; i++ {
+		all.Add(1)
+		go child(i)
+	}
+	all.Wait()
+	return time.Since(began)
+}
+
+func yield(workers int, n uint64) time.Duration {
+	routines := uint64(2 * workers)
+	var all sync.WaitGroup
+	began := time.Now()
+	for i := uint64(0); i < routines; i++ {
+		all.Add(1)
+		go func() {
+			for j := uint64(0); j < n/routines; j++ {
+				runtime.Gosched()
+			}
+			all.Done()
+		}()
+	}
+	all.Wait()
+	return time.Since(began)
+}
+
+func pingPong(_ int, n uint64) time.Duration {
+	there, back := make(chan uint64), make(chan uint64)
+	go func() {
+		for v := range there {
+			back <- v + 1
+		}
+	}()
+	began := time.Now()
+	for i := uint64(0); i < n; i++ {
+		there <- i
+		sink += <-back
+	}
+	took := time.Since(began)
+	close(there)
+	return took
+}
+
+func stream(n, pairs uint64) time.Duration {
+	c := make(chan uint64, 128)
+	var producers, consumers sync.WaitGroup
+	began := time.Now()
+	for i := uint64(0); i < pairs; i++ {
+		consumers.Add(1)
+		go func() {
+			sum := uint64(0)
+			for v := range c {
+				sum += v
+			}
+			atomic.AddUint64(&sink, sum)
+			consumers.Done()
+		}()
+	}
+	for i := uint64(0); i < pairs; i++ {
+		producers.Add(1)
+		go func() {
+			for j := uint64(0); j < n/pairs; j++ {
+				c <- j
+			}
+			producers.Done()
+		}()
+	}
+	producers.Wait()
+	close(c)
+	consumers.Wait()
+	return time.Since(began)
+}
+
+func sieve(_ int, n uint64) time.Duration {
+	var stop atomic.Bool
+	var all sync.WaitGroup
+	began := time.Now()
+	last := make(chan uint64)
+	all.Add(1)
+	go func(out chan uint64) {
+		defer all.Done()
+		for i := uint64(2); !stop.Load(); i++ {
+			out <- i
+		}
+		close(out)
+	}(last)
+	for i := uint64(0); i < n; i++ {
+		prime := <-last
+		next := make(chan uint64)
+		all.Add(1)
+		go filter(last, next, prime, &all)
+		last = next
+	}
+	took := time.Since(began)
+	stop.Store(true) // what is on its way is drained, so that all end
+	for range last {
+	}
+	all.Wait()
+	return took
+}
+
+func filter(in, out chan uint64, prime uint64, all *sync.WaitGroup) {
+	defer all.Done()
+	for v := range in {
+		if v%prime != 0 {
+			out <- v
+		}
+	}
+	close(out)
+}
+
+func sleepers(_ int, n uint64) string {
+	var all sync.WaitGroup
+	before := processFigures()
+	for i := uint64(0); i < n; i++ {
+		all.Add(1)
+		go func(d time.Duration) {
+			time.Sleep(d)
+			all.Done()
+		}(time.Duration(scatter(i, 1_000_000_000)))
+	}
+	all.Wait()
+	after := processFigures()
+	return fmt.Sprint("wall ", after.wall-before.wall, " cpu ", after.cpu-before.cpu, " rss ",
+		(after.peakRSS-before.rss)/1e6)
+}
+
+func parkedRoutine(_ int, n uint64) string {
+	never := make(chan uint64)
+	var parked atomic.Uint64
+	before := processFigures()
+	for i := uint64(0); i < n; i++ {
+		go func() {
+			parked.Add(1)
+			<-never
+		}()
+	}
+	for parked.Load() != n {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(5 * time.Millisecond)
+	after := processFigures()
+	close(never)
+	return fmt.Sprint("rss ", (after.rss-before.rss)/float64(n))
+}
+
+// gather starts n routines that wait for a channel of their own, or for their context.
+func gather(n uint64, each func(i uint64) context.Context) *sync.WaitGroup {
+	never := make(chan bool)
+	var all sync.WaitGroup
+	var parked atomic.Uint64
+	for i := uint64(0); i < n; i++ {
+		ctx := each(i)
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			parked.Add(1)
+			select {
+			case <-never:
+			case <-ctx.Done():
+			}
+		}()
+	}
+	for parked.Load() != n {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(5 * time.Millisecond)
+	return &all
+}
+
+func cancelEach(_ int, n uint64) time.Duration {
+	cancels := make([]context.CancelFunc, n)
+	all := gather(n, func(i uint64) context.Context {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancels[i] = cancel
+		return ctx
+	})
+	began := time.Now()
+	for _, cancel := range cancels {
+		cancel()
+	}
+	all.Wait()
+	return time.Since(began)
+}
+
+func cancelAll(_ int, n uint64) time.Duration {
+	ctx, cancel := context.WithCancel(context.Background())
+	all := gather(n, func(uint64) context.Context { return ctx })
+	began := time.Now()
+	cancel()
+	all.Wait()
+	return time.Since(began)
+}
+
+func read4k(workers int, n uint64) time.Duration {
+	const block, blocks = 4096, 1024
+	file, err := os.CreateTemp("", "sluice-perf-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	if _, err := file.Write(make([]byte, block*blocks)); err != nil {
+		panic(err)
+	}
+	var all sync.WaitGroup
+	began := time.Now()
+	for w := 0; w < workers; w++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			buffer := make([]byte, block)
+			for i := uint64(0); i < n/uint64(workers); i++ {
+				if _, err := file.ReadAt(buffer, int64(scatter(i, blocks)*block)); err != nil {
+					panic(err)
+				}
+			}
+		}()
+	}
+	all.Wait()
+	return time.Since(began)
+}
+
+func idle(_ int, seconds uint64) string {
+	go time.Sleep(time.Hour)
+	time.Sleep(100 * time.Millisecond)
+	before := processFigures()
+	time.Sleep(time.Duration(seconds) * time.Second)
+	after := processFigures()
+	return fmt.Sprint("cpu ", (after.cpu-before.cpu)*1e6, " switches ",
+		after.switches-before.switches)
+}

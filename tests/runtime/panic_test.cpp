@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// Exceptions that leave a routine and that nobody joins.
+#include <sluice/chan.hpp>
+#include <sluice/error.hpp>
+#include <sluice/go.hpp>
+#include <sluice/routine.hpp>
+#include <sluice/runtime.hpp>
+
+#include "io/child.hpp"
+#include "support/counted.hpp"
+#include "support/everywhere.hpp"
+#include "support/unwinding.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+using namespace sluice;
+using namespace sluice_test;
+
+namespace {
+
+struct seen_panic {
+  std::uint64_t id;
+  std::string name;
+  unsigned line;
+  std::string what;
+};
+
+std::mutex mu;
+std::vector<seen_panic> panics;  // guarded by mu
+
+void keep_panic(const panic_info& p) {
+  std::string what;
+  try {
+    std::rethrow_exception(p.exception);
+  } catch (const std::exception& e) {
+    what = e.what();
+  } catch (...) {
+    what = "?";
+  }
+  const std::lock_guard lock(mu);
+  panics.push_back({p.id, std::string(p.name), p.spawned.line(), what});
+}
+
+std::vector<seen_panic> taken() {
+  const std::lock_guard lock(mu);
+  return std::exchange(panics, {});
+}
+
+task<int> fail(std::string what) {
+  this_routine::set_name("failing");
+  counted c(1);
+  co_await yield();
+  throw std::runtime_error(what);
+}
+
+}  // namespace
+
+TEST_SUITE("runtime/panic") {
+  TEST_CASE(
+      "panic: an exception of a routine without a handle reaches on_panic; the executor goes on") {
+    counted::reset();
+    for (const int workers : {1, 3}) {
+      CAPTURE(workers);
+      taken();
+      executor ex({.workers = workers, .on_panic = keep_panic});
+      const unsigned line = std::source_location::current().line() + 1;
+      const std::uint64_t id = ex.go(fail, std::string("lost")).id();
+      auto after = ex.go([]() -> task<int> {
+        for (int i = 0; i < 10; ++i)
+          co_await yield();
+        co_return 3;
+      });
+      CHECK(std::move(after).get() == 3);
+      CHECK(ex.shutdown(std::chrono::minutes(1)).empty());
+      const auto all = taken();
+      REQUIRE(all.size() == 1);
+      CHECK(all[0].id == id);
+      CHECK(all[0].name == "failing");
+      CHECK(all[0].line == line);
+      CHECK(all[0].what == "lost");
+    }
+    CHECK(counted::balanced());
+  }
+
+  TEST_CASE("panic: so does one whose handle is dropped after the routine has ended") {
+    taken();
+    run({.workers = 2, .on_panic = keep_panic}, []() -> task<> {
+      auto h = go(fail, std::string("late"));
+      co_await until_waiting(h.id());
+      {
+        const std::lock_guard lock(mu);
+        CHECK(panics.empty());
+      }
+      h = join_handle<int>();
+    });
+    const auto all = taken();
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].what == "late");
+  }
+
+  TEST_CASE("panic: a joiner that is stopped drops its handle") {
+    taken();
+    run({.workers = 2, .on_panic = keep_panic}, []() -> task<> {
+      chan<int> gate(0);
+      auto target = go(
+          [](chan<int> in) -> task<> {
+            static_cast<void>(co_await in.recv());
+            throw 5;
+          },
+          gate);
+      const std::uint64_t id = target.id();
+      auto joiner = go([](join_handle<> h) -> task<> { co_await std::move(h); }, std::move(target));
+      co_await until_waiting(joiner.id());
+      co_await until_waiting(id);
+      joiner.cancel();
+      const bool stopped = co_await ends_stopped(std::move(joiner));
+      CHECK(stopped);
+      gate.close();
+    });
+    const auto all = taken();
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].what == "?");
+  }
+
+  TEST_CASE("panic: a joined exception, a stop and a joined stop are none") {
+    taken();
+    run({.workers = 2, .on_panic = keep_panic}, []() -> task<> {
+      auto h = go(fail, std::string("joined"));
+      bool caught = false;
+      try {
+        static_cast<void>(co_await std::move(h));
+      } catch (const std::runtime_error&) {
+        caught = true;
+      }
+      CHECK(caught);
+      auto stopped = go([]() -> task<> { static_cast<void>(co_await chan<int>().recv()); });
+      stopped.cancel();
+      stopped = join_handle<>();
+      // At the end of run both of these are stopped, in any order.
+      go([]() -> task<> {
+        auto inner = go([]() -> task<> { static_cast<void>(co_await chan<int>().recv()); });
+        co_await std::move(inner);
+      });
+      co_await yield();
+    });
+    CHECK(taken().empty());
+  }
+
+  TEST_CASE("panic: by default it prints routine, name, spawn site and what, and aborts") {
+    const child_end end = in_child([] {
+      return run({.workers = 2}, []() -> task<> {
+        go(fail, std::string("nobody listens"));
+        static_cast<void>(co_await chan<int>().recv());
+      });
+    });
+    CHECK(end.aborted());
+    CHECK(end.said("sluice: panic: routine "));
+    CHECK(end.said(" \"failing\", started at "));
+    CHECK(end.said("panic_test.cpp:"));
+    CHECK(end.said("ended by an exception that nobody joins: nobody listens\n"));
+    CHECK(end.said("sluice: fatal: "));
+    CHECK(end.said("chan nil"));  // the dump of the others
+  }
+
+  TEST_CASE("panic: what is no std::exception is named so") {
+    const child_end end = in_child([] {
+      return run({.workers = 1}, []() -> task<> {
+        go([] { throw 7; });
+        co_await yield();
+        co_await yield();
+      });
+    });
+    CHECK(end.aborted());
+    CHECK(end.said("not a std::exception"));
+  }
+
+  TEST_CASE("panic: a destructor that throws while a routine is unwound is fatal") {
+    const child_end end = in_child([] {
+      return run({.workers = 1}, []() -> task<> {
+        struct bad {
+          bad() = default;
+          bad(const bad&) = delete;
+          bad& operator=(const bad&) = delete;
+          ~bad() noexcept(false) { throw std::runtime_error("from a destructor"); }
+        };
+        auto h = go([]() -> task<> {
+          bad b;
+          static_cast<void>(co_await chan<int>().recv());
+        });
+        co_await until_waiting(h.id());
+        h.cancel();
+        co_await std::move(h);
+      });
+    });
+    CHECK(end.aborted());
+    CHECK(end.said("sluice: fatal: unwind: destructor threw in a stopped routine"));
+  }
+
+  TEST_CASE("panic: a panic_error can be caught and the routine goes on") {
+    everywhere([]() -> task<> {
+      chan<int> c(1);
+      c.close();
+      bool caught = false;
+      try {
+        c.close();
+      } catch (const panic_error&) {
+        caught = true;
+      }
+      co_await yield();
+      CHECK(caught);
+    });
+  }
+}
