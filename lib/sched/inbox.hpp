@@ -8,8 +8,9 @@
 
 namespace sluice::detail {
 
-/// `Link`: the member of operation that links this box's list.
-template <operation* operation::* Link>
+/// `Link`: the member of operation that links this box's list. (No type for it: under the model
+/// checker the links are watched fields.)
+template <auto Link>
 class inbox {
  public:
   /// Any thread. The operation is pinned: it stays until the consumer has seen it.
