@@ -41,13 +41,13 @@ using namespace std::chrono_literals;
 using word_count::report;
 using word_count::tally;
 
-constexpr std::size_t buffer_bytes = 256 * 1024;  // a read is long, and a buffer fits into L2
-constexpr std::size_t smallest_read = 16 * 1024;  // less room than this: the buffer is full
-constexpr std::size_t longest_carry = 4096;       // a longer unfinished word is cut
-constexpr std::size_t names_ahead = 512;          // files that were found and are not yet read
-constexpr std::size_t most_words = 2 << 20;       // different ones, in all tallies together
-constexpr std::size_t fewest_words = 128 << 10;   // in each, however many there are
-constexpr int readers_per_worker = 4;             // requests that a disk has at a time
+constexpr std::size_t buffer_bytes = 256 << 10;  // a read is long, and a buffer fits into L2
+constexpr std::size_t smallest_read = 16 << 10;  // less room than this: the buffer is full
+constexpr std::size_t longest_carry = 4096;      // a longer unfinished word is cut
+constexpr std::size_t names_ahead = 512;         // files that were found and are not yet read
+constexpr std::size_t most_words = 2 << 20;      // different ones, in all tallies together
+constexpr std::size_t fewest_words = 128 << 10;  // in each, however many there are
+constexpr int readers_per_worker = 4;            // requests that a disk has at a time
 constexpr std::string_view standard_input_name = "-";
 
 struct settings {
@@ -165,7 +165,7 @@ class packer {
   /// Sees to it that there is room to read into.
   task<> make_room() {
     if (text_ != nullptr && buffer_bytes - used_ < smallest_read) co_await pass_on();
-    if (text_ == nullptr) text_ = *co_await s_->empty.recv();
+    if (text_ == nullptr) text_ = *co_await s_->empty.recv();  // which is never closed
     if (carried_ == 0) co_return;
     std::memcpy(text_, carry_.data(), carried_);
     used_ = std::exchange(carried_, 0);

@@ -17,7 +17,7 @@ namespace sluice {
 
 namespace detail {
 
-fs::file_kind kind_of(unsigned mode) noexcept {
+fs::file_kind file_kind_of(unsigned mode) noexcept {
   switch (mode & S_IFMT) {
     case S_IFREG:
       return fs::file_kind::regular;
@@ -62,7 +62,7 @@ class c_path {
 /// What stands behind a descriptor: known to the system without asking a disk.
 fs::file_kind kind_of_descriptor(int fd) noexcept {
   struct stat inode;
-  return ::fstat(fd, &inode) == 0 ? kind_of(inode.st_mode) : fs::file_kind::unknown;
+  return ::fstat(fd, &inode) == 0 ? file_kind_of(inode.st_mode) : fs::file_kind::unknown;
 }
 
 /// open(2)'s flags; -EINVAL if the options contradict each other.
@@ -145,7 +145,7 @@ task<result<void>> drain(file_handle h, io::const_buffer from, std::uint64_t off
 fs::file_info info_of(const struct statx& s) noexcept {
   using namespace std::chrono;
   fs::file_info info{};
-  info.kind = kind_of(s.stx_mode);
+  info.kind = file_kind_of(s.stx_mode);
   info.size = s.stx_size;
   info.permissions = s.stx_mode & 07777u;
   info.device = std::uint64_t{s.stx_dev_major} << 32 | s.stx_dev_minor;

@@ -48,6 +48,6 @@ class readable_op final : public io_op {
 };
 using readable_call = op_call<readable_op, int>;
 
-fs::file_kind kind_of(unsigned mode) noexcept;
+fs::file_kind file_kind_of(unsigned mode) noexcept;
 
 }  // namespace sluice::detail

@@ -27,10 +27,10 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t raw_bytes = 32 * 1024;  // what glibc's readdir takes
-constexpr std::size_t first_batch = 32;       // entries
+constexpr std::size_t raw_bytes = 32 << 10;  // what glibc's readdir takes
+constexpr std::size_t first_batch = 32;      // entries
 constexpr std::size_t largest_batch = 1024;
-constexpr std::size_t most_text = 256 * 1024;  // bytes of paths in a batch
+constexpr std::size_t most_text = 256 << 10;  // bytes of paths in a batch
 
 fs::file_kind kind_of_type(unsigned char type) noexcept {
   switch (type) {
@@ -180,7 +180,7 @@ fs::file_kind walk_state::look_up(const char* name) const noexcept {
   if (::fstatat(directory_, name, &inode, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) {
     return fs::file_kind::unknown;
   }
-  return kind_of(inode.st_mode);
+  return file_kind_of(inode.st_mode);
 }
 
 // ---- the await

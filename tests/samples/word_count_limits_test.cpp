@@ -48,10 +48,11 @@ bool deny_io_uring() {
 
 /// KiB that a run may take at most. The sanitizers' own memory is not word_count's.
 #if defined(SLUICE_ASAN) || defined(SLUICE_TSAN)
-constexpr long most_memory = 4L << 20;
+constexpr bool sanitized = true;
 #else
-constexpr long most_memory = 64L << 10;
+constexpr bool sanitized = false;
 #endif
+constexpr long most_memory = sanitized ? 4L << 20 : 64L << 10;
 
 }  // namespace
 
@@ -81,8 +82,7 @@ TEST_CASE("word_count: asked for io_uring where a sandbox forbids it, it fails w
   CHECK(e.said("Operation not permitted"));
 }
 
-TEST_CASE(
-    "word_count: 64 descriptors are enough for 1 and 2 workers, and named when they are not") {
+TEST_CASE("word_count: 64 descriptors do for 2 workers, and are named where they do not") {
   temp_dir dir;
   for (int i = 0; i < 200; ++i)
     dir.put(std::to_string(i), "word\n");
@@ -94,6 +94,7 @@ TEST_CASE(
       REQUIRE_MESSAGE(e.code == 0, e.err);
       CHECK(json::parse(e.out).at("files") == 200);
     }
+    if (sanitized) continue;  // they open a pipe to look at an object, and fail it without one
     const ended e = word_count({"--workers", "64", dir.path()},
                                {{}, "/dev/null", {"SLUICE_BACKEND=" + backend}, few});
     CHECK(e.code == 2);
@@ -101,8 +102,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE(
-    "word_count: an ordinary user with 64 KiB of locked memory gets rings, or is told why not") {
+TEST_CASE("word_count: a user with 64 KiB of locked memory gets rings, or is told why not") {
   if (::geteuid() != 0) return skip("needs root to become somebody else");
   temp_dir dir;
   stdfs::permissions(dir.path(), stdfs::perms(0755));

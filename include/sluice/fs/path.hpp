@@ -8,6 +8,7 @@
 #include <sluice/task.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
