@@ -46,7 +46,7 @@ bool is_meant(const routine& r, const executor_core* ex) noexcept {
 /// Holds join_lock. After the request was made visible to the routine.
 void end_wait_of(routine& r) noexcept {
   for (;;) {
-    switch (r.claim.peek()) {
+    switch (r.claim.peek_after_request()) {
       case claim_word::armed:
         if (!r.claim.claim_armed()) continue;
         r.unwinding = true;

@@ -185,14 +185,13 @@ TEST_SUITE("model/claim") {
     model_test::finds(
         "stop request is lost", "claim, the routine looks with acquire only",
         {.weaken = {{"asymmetric.hpp", "light_load", model::loads, seq_cst, acquire}}}, stop_alone);
-    model_test::finds(
-        "data race", "claim, armed relaxed",
-        {.membarrier = true,
-         .weaken = {{"asymmetric.hpp", "light_store", model::stores, release, relaxed}}},
-        stop_alone);
     model_test::finds("stop request is lost", "claim, the request is only released",
                       {.weaken = {{"wait.cpp", "mark_stop", model::stores, seq_cst, release}}},
                       stop_alone);
+    model_test::finds(
+        "stop request is lost", "claim, the requester looks with acquire only",
+        {.weaken = {{"wait_point.hpp", "peek_after_request", model::loads, seq_cst, acquire}}},
+        stop_alone);
   }
 }
 

@@ -120,6 +120,12 @@ class claim_word {
     // acquire: a dump that finds a wait armed sees its wait point; pairs with arm() [C1]
     return static_cast<state>(word_.load(std::memory_order_acquire));
   }
+  /// As peek(), for who has stored a stop request and passed a heavy barrier.
+  state peek_after_request() const noexcept {
+    // seq_cst: not before that store; pairs with arm(), which stores the word and then looks for the
+    // request [A1]
+    return static_cast<state>(word_.load(std::memory_order_seq_cst));
+  }
 
  private:
   atomic<unsigned char> word_{running};
