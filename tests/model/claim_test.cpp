@@ -118,7 +118,7 @@ struct waiter : actor {
   ending end = ending::none;
 };
 
-void stop_alone(run& x) {
+[[maybe_unused]] void stop_alone(run& x) {
   event e[2];
   waiter r(e);
   x.thread("routine", [&] { r.start_or_resume(false); });
@@ -128,7 +128,7 @@ void stop_alone(run& x) {
   model::require(r.end == ending::stopped, "a stop request is lost");
 }
 
-void stop_against_event(run& x) {
+[[maybe_unused]] void stop_against_event(run& x) {
   event e[2];
   waiter r(e);
   x.thread("routine", [&] { r.start_or_resume(false); });
@@ -142,7 +142,7 @@ void stop_against_event(run& x) {
   model::require(r.end != ending::none, "a wake is lost");
 }
 
-void two_stops(run& x) {
+[[maybe_unused]] void two_stops(run& x) {
   event e[2];
   waiter r(e);
   x.thread("routine", [&] { r.start_or_resume(false); });

@@ -15,7 +15,7 @@ constexpr int for_ever = 1000;
 
 /// A worker pushes two routines and is stuck in its own; the one in its queue is for the other worker,
 /// which is on its way to sleep.
-void push_against_parking(run& x) {
+[[maybe_unused]] void push_against_parking(run& x) {
   bench b(2);
   probe p[2];
   x.thread("pusher", [&] {
@@ -29,7 +29,7 @@ void push_against_parking(run& x) {
   b.check_taken(p);
 }
 
-void inject_against_parking(run& x, int workers) {
+[[maybe_unused]] void inject_against_parking(run& x, int workers) {
   bench b(workers);
   probe p[1];
   x.thread("foreign", [&] { b.ex.inject(b.push(p[0])); });
@@ -43,7 +43,7 @@ void inject_against_parking(run& x, int workers) {
 /// Each worker gets stuck in the first routine that it takes: the next one needs another worker, also if
 /// the first one has moved it to its own queue.
 template <int N>
-void pushes_and_sleepers(run& x) {
+[[maybe_unused]] void pushes_and_sleepers(run& x) {
   constexpr const char* names[] = {"worker 1", "worker 2", "worker 3"};
   bench b(N + 1);
   probe p[N];
@@ -59,7 +59,7 @@ void pushes_and_sleepers(run& x) {
 }
 
 /// The same for routines that come from outside, in one batch.
-void batch_from_outside(run& x) {
+[[maybe_unused]] void batch_from_outside(run& x) {
   bench b(2);
   probe p[2];
   x.thread("foreign", [&] {

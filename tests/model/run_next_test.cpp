@@ -40,7 +40,7 @@ struct bench {
   }
 };
 
-void owner_against_rescuer(run& x) {
+[[maybe_unused]] void owner_against_rescuer(run& x) {
   bench b;
   x.thread("owner", [&] {
     b.put(0);
@@ -57,7 +57,7 @@ void owner_against_rescuer(run& x) {
 }
 
 /// The routine that a rescuer took comes back to the slot that still names it.
-void taken_item_comes_back(run& x) {
+[[maybe_unused]] void taken_item_comes_back(run& x) {
   bench b;
   atomic<item*> given_back{nullptr};
   x.thread("owner", [&] {
@@ -83,7 +83,7 @@ void taken_item_comes_back(run& x) {
   model::require(kept == nullptr || kept->taken == 1, "an item is lost");
 }
 
-void two_rescuers(run& x) {
+[[maybe_unused]] void two_rescuers(run& x) {
   bench b;
   x.thread("owner", [&] {
     b.put(0);

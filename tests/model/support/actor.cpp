@@ -6,13 +6,12 @@
 namespace model_test {
 
 namespace {
-// Never looked into but for the time at which a wait begins: no code runs on these.
-alignas(sd::worker) std::byte some_worker[sizeof(sd::worker)];
+// Never looked into.
 alignas(sd::executor_core) std::byte some_executor[sizeof(sd::executor_core)];
 }  // namespace
 
 actor::actor() {
-  hop = reinterpret_cast<sd::worker*>(some_worker);
+  hop = reinterpret_cast<sd::worker*>(worker_);
   hop->end = sd::verdict::parked;
   executor = reinterpret_cast<sd::executor_core*>(some_executor);
   phase.store(sd::routine_phase::live, std::memory_order_relaxed);
