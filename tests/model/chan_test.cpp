@@ -158,6 +158,14 @@ TEST_SUITE("model/chan_core") {
     for (const std::size_t capacity : {0, 1}) {
       model_test::holds_both_ways(
           capacity == 0 ? "chan, 2 x 2, unbuffered" : "chan, 2 x 2, capacity 1",
+          {.preemptions = 2, .stale = 0}, [=](run& x) { two_by_two(x, capacity); });
+    }
+  }
+
+  TEST_CASE("chan_core: two senders and two receivers, old reads [long]") {
+    for (const std::size_t capacity : {0, 1}) {
+      model_test::holds_both_ways(
+          capacity == 0 ? "chan, 2 x 2, unbuffered" : "chan, 2 x 2, capacity 1",
           {.preemptions = 2, .stale = 1}, [=](run& x) { two_by_two(x, capacity); });
     }
   }
