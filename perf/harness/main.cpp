@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   app.add_option("--json", o.json, "write the rows to this file");
   app.add_flag("--quick", o.quick, "3 shorter rounds instead of 7");
   app.add_option("--rounds", o.rounds, "rounds of each row")->check(CLI::Range(1, 1000));
-  app.add_option("--peer", o.peers, "WHO=PROGRAM: takes turns with sluice");
+  app.add_option("--peer", o.peers, "WHO=PROGRAM: takes turns with sluice")
+      ->allow_extra_args(false);  // what follows it are groups
   app.add_option("--compare", files, "two files of --json: say what moved")->expected(2);
   app.add_flag("--serve", serving, "serve rows over stdin and stdout");
   CLI11_PARSE(app, argc, argv);
