@@ -148,7 +148,8 @@ TEST_SUITE("model/parking") {
 TEST_SUITE("model/parking, faulty") {
   TEST_CASE("parking: " MODEL_FAULT " is found") {
     model_test::finds("left behind", "parking, " MODEL_FAULT,
-                      {.preemptions = 2, .stale = 1, .membarrier = true}, MODEL_PROGRAM);
+                      {.preemptions = 2, .stale = MODEL_OLD_READS, .membarrier = true},
+                      MODEL_PROGRAM);
   }
 }
 
