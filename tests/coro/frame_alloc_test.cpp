@@ -376,7 +376,7 @@ TEST_SUITE("coro/frame_alloc") {
     check_that_moving_frames_does_not_grow_memory(frame_pool_stats().pooled ? 10'000'000 : 300'000);
   }
 
-  TEST_CASE("frame_alloc: a hundred million frames freed elsewhere do not grow memory") {
+  TEST_CASE("frame_alloc: a hundred million freed elsewhere do not grow memory [long]") {
     check_that_moving_frames_does_not_grow_memory(frame_pool_stats().pooled ? 100'000'000
                                                                             : 1'000'000);
   }

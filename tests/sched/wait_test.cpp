@@ -16,6 +16,17 @@ using namespace sluice_test;
 using detail::claim_word;
 using detail::routine_head;
 
+namespace {
+
+/// Spins, so that both sides set out together; on a busy machine the other one gets the CPU.
+void await_round(const std::atomic<int>& word, int round) {
+  for (int spins = 0; word.load(std::memory_order_acquire) != round; ++spins) {
+    if (spins > 2000) std::this_thread::yield();
+  }
+}
+
+}  // namespace
+
 TEST_SUITE("sched/wait") {
   TEST_CASE("claim word: an armed wait is claimed by one party only") {
     routine_head r;
@@ -67,7 +78,7 @@ TEST_SUITE("sched/wait") {
   TEST_CASE("claim word: of a waker and a stop request exactly one gets the wait") {
     watchdog dog("claim word");
     detail::asymmetric_init();
-    const int n = rounds(100'000);
+    const int n = rounds(30'000);
     routine_head r;
     claim_word w;
     std::atomic<int> turn{0};        // even: the round is being prepared
@@ -75,8 +86,7 @@ TEST_SUITE("sched/wait") {
     std::atomic<int> ready{0};
     std::thread requester([&] {
       for (int i = 1; i <= n; ++i) {
-        while (turn.load(std::memory_order_acquire) != i) {
-        }
+        await_round(turn, i);
         r.stop_requested.store(true, std::memory_order_seq_cst);
         detail::heavy_barrier();
         if (w.claim_armed()) by_request.fetch_add(1, std::memory_order_relaxed);
@@ -91,8 +101,7 @@ TEST_SUITE("sched/wait") {
       const bool armed = w.arm(claim_word::armed, r);
       if (!armed) ++refused;
       if (armed && i % 3 == 0 && w.claim_armed()) ++woken;
-      while (ready.load(std::memory_order_acquire) != i) {
-      }
+      await_round(ready, i);
       w.run();
       if (i % 1024 == 0) dog.progress();
     }
