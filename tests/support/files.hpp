@@ -24,8 +24,9 @@ namespace sluice_test {
 /// A directory that goes, with all in it, when the test ends.
 class temp_dir {
  public:
-  temp_dir() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-XXXXXX").string();
+  temp_dir() : temp_dir(std::filesystem::temp_directory_path()) {}
+  explicit temp_dir(const std::filesystem::path& parent) {
+    std::string name = (parent / "sluice-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
     path_ = name;
   }
