@@ -6,9 +6,17 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <sys/stat.h>
+
 namespace sluice::detail {
 
 namespace {
+
+/// Whether a descriptor has no readiness to wait for: what it lacks is on a disk.
+bool is_stored(int fd) noexcept {
+  struct stat inode;
+  return ::fstat(fd, &inode) == 0 && (S_ISREG(inode.st_mode) || S_ISBLK(inode.st_mode));
+}
 
 /// Tries one; a call that may block for other reasons than want of data is made: files do not block
 /// for long, and a stream was found ready by this one thread.
@@ -16,8 +24,11 @@ attempted attempt_op(io_op& op) noexcept {
   attempted a = try_execute(op);
   switch (a.what) {
     case attempt::done:
-    case attempt::not_ready:
       return a;
+    case attempt::not_ready:
+      ++a.calls;
+      if (!is_stored(op.fd)) return a;
+      [[fallthrough]];  // the page cache does not have it
     case attempt::file:
       a.result = execute(op);
       break;

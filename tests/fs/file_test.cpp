@@ -129,6 +129,24 @@ TEST_CASE("file: read_exact and write_all move all of it or tell how far they ca
   });
 }
 
+TEST_CASE("file: what the page cache does not hold is read all the same") {
+  on_all_reactors([]() -> task<> {
+    temp_dir dir;
+    const std::string text = long_text(1 << 20);
+    auto f = co_await fs::file::open(dir.put("cold", text));
+    REQUIRE(f);
+    auto done = co_await f->fsync();  // what is not written yet cannot be dropped
+    REQUIRE(done);
+    std::array<char, 64> buffer;
+    for (std::size_t at = 0; at < text.size(); at += text.size() / 8) {
+      REQUIRE(::posix_fadvise(f->fd(), 0, 0, POSIX_FADV_DONTNEED) == 0);
+      auto n = co_await f->pread(buffer, at);
+      CHECK(n == buffer.size());
+      CHECK(text_of(buffer, buffer.size()) == text.substr(at, buffer.size()));
+    }
+  });
+}
+
 TEST_CASE("file: append writes at the end, exclusive refuses what is there, truncate empties") {
   on_all_reactors([]() -> task<> {
     temp_dir dir;
