@@ -73,9 +73,8 @@ void unblock(int fd) noexcept {
   if (mode >= 0 && (mode & O_NONBLOCK) != 0) ::fcntl(fd, F_SETFL, mode & ~O_NONBLOCK);
 }
 
-/// Whether an operation may be tried at once: not where the simulation decides when it is done.
 bool may_try(const operation& op) noexcept {
-  return !running_on(op.owner()).ex.is_simulated();
+  return running_on(op.owner()).ex.tries_at_once();
 }
 
 /// The operation is done; lets others have the worker if the routine has had its turn.

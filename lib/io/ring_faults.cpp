@@ -14,8 +14,19 @@ fault_injector::fault_injector(const ring_faults& faults)
   if (faults_.max_delay == 0) faults_.max_delay = 1;
 }
 
+namespace {
+
+bool is_transfer(const io_uring_sqe& sqe) noexcept {
+  return sqe.opcode == IORING_OP_READ || sqe.opcode == IORING_OP_WRITE ||
+         sqe.opcode == IORING_OP_READV || sqe.opcode == IORING_OP_WRITEV;
+}
+
+}  // namespace
+
 void fault_injector::prepare(io_uring_sqe& sqe) {
-  if (!faults_.error_codes.empty() && chance(faults_.errors)) {
+  const bool may_fail =
+      !faults_.error_codes.empty() && (faults_.errors_everywhere || is_transfer(sqe));
+  if (may_fail && chance(faults_.errors)) {
     fail(sqe);
   } else if (chance(faults_.short_transfers)) {
     shorten(sqe);
@@ -24,20 +35,10 @@ void fault_injector::prepare(io_uring_sqe& sqe) {
 
 // For vectors `len` counts entries: the transfer ends between two of them.
 void fault_injector::shorten(io_uring_sqe& sqe) {
-  switch (sqe.opcode) {
-    case IORING_OP_READ:
-    case IORING_OP_WRITE:
-    case IORING_OP_READV:
-    case IORING_OP_WRITEV: {
-      const std::uint32_t whole = sqe.len;
-      if (whole < 2) return;
-      sqe.len = 1 + rng_.below(whole);
-      if (sqe.len < whole) ++counts_.short_transfers;
-      return;
-    }
-    default:
-      return;
-  }
+  const std::uint32_t whole = sqe.len;
+  if (!is_transfer(sqe) || whole < 2) return;
+  sqe.len = 1 + rng_.below(whole);
+  if (sqe.len < whole) ++counts_.short_transfers;
 }
 
 void fault_injector::fail(io_uring_sqe& sqe) {

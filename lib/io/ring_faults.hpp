@@ -17,18 +17,19 @@ namespace sluice::detail {
 /// What to inject and how often: chances are in 1/1000, 0 for never.
 struct ring_faults {
   std::uint64_t seed = 1;
-  unsigned short_transfers = 0;  // of reads and writes: length cut to [1, length]
-  unsigned errors = 0;           // of operations: fails with one of `error_codes`, untried
-  std::vector<int> error_codes;  // errno values, > 0
-  unsigned interrupts = 0;       // of enters: EINTR
-  unsigned refusals = 0;         // of enters with something to submit: EAGAIN or EBUSY
-  unsigned prefixes = 0;         // of enters with more than one to submit: only some of them
-  unsigned first_enter = 0;      // the faults of enters strike those in [first_enter, last_enter),
-  unsigned last_enter = ~0u;     // counted from 0
-  unsigned delays = 0;           // of completions: held back for up to `max_delay` reaps
-  unsigned max_delay = 3;        // reaps, > 0
-  bool reorder = false;          // completions come in random order
-  bool native_errors = true;     // use the kernel's own injection where it has one (6.10)
+  unsigned short_transfers = 0;   // of reads and writes: length cut to [1, length]
+  unsigned errors = 0;            // of operations: fails with one of `error_codes`, untried
+  std::vector<int> error_codes;   // errno values, > 0
+  bool errors_everywhere = true;  // else: of reads and writes alone
+  unsigned interrupts = 0;        // of enters: EINTR
+  unsigned refusals = 0;          // of enters with something to submit: EAGAIN or EBUSY
+  unsigned prefixes = 0;          // of enters with more than one to submit: only some of them
+  unsigned first_enter = 0;       // the faults of enters strike those in [first_enter, last_enter),
+  unsigned last_enter = ~0u;      // counted from 0
+  unsigned delays = 0;            // of completions: held back for up to `max_delay` reaps
+  unsigned max_delay = 3;         // reaps, > 0
+  bool reorder = false;           // completions come in random order
+  bool native_errors = true;      // use the kernel's own injection where it has one (6.10)
 };
 
 /// How often each was injected.

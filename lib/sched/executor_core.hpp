@@ -53,6 +53,7 @@ struct core_options {
   blocking_pool::options blocking;
   std::function<std::unique_ptr<reactor>(executor_core&)> make_reactor;  // on the worker's thread
   std::function<void(const escaped&)> on_escape;                         // default policy if empty
+  bool tries_at_once = true;        // operations, before a reactor gets them; false: for its tests
   simulation* simulated = nullptr;  // it takes the workers' turns: no threads
 };
 
@@ -73,6 +74,9 @@ class executor_core {
   void start();
 
   bool is_simulated() const noexcept { return options_.simulated != nullptr; }
+  /// Whether an operation may be tried before its reactor gets it: not where the simulation decides
+  /// when it is done.
+  bool tries_at_once() const noexcept { return options_.tries_at_once && !is_simulated(); }
 
   /// Steps 1 and 2.
   void request_stop_all() noexcept;

@@ -101,7 +101,8 @@ TEST_CASE("file: a read that waits ends stopped, and takes nothing") {
 }
 
 TEST_CASE("file: a read_exact stopped part-way breaks the stream, one that took nothing does not") {
-  on_real_reactors([]() -> task<> {
+  // A ring that fails may not have taken the first part when it is stopped.
+  on_sound_reactors([]() -> task<> {
     pipe_files pipe;
     const auto read_eight = [](fs::file* from) -> task<> {
       std::array<char, 8> buffer;

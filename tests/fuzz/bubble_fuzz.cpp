@@ -9,30 +9,27 @@
 #include "fuzz/last_will.hpp"
 #include "fuzz/program.hpp"
 #include "support/files.hpp"
+#include "support/seeds.hpp"
 #include "support/watchdog.hpp"
 
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
-#include <random>
 #include <string>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 using namespace sluice_fuzz;
+using sluice_test::fresh_seed;
+using sluice_test::number_of;
+using sluice_test::replays;
+using sluice_test::rounds;
+using sluice_test::temp_dir;
+using sluice_test::watchdog;
 
 namespace {
-
-/// Returns: the number in an environment variable, or `otherwise`.
-std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 0) : otherwise;
-}
-
-bool replays() {
-  return number_of("SLUICE_SEED", 0) != 0;
-}
 
 /// A file system without a disk where there is one: a million programs make a million files.
 std::filesystem::path place_for_files() {
@@ -98,19 +95,13 @@ class campaign {
         again.failure.empty() ? failure : again.failure, again.history, least.seed, least.steps));
   }
 
-  sluice_test::temp_dir dir_;
+  temp_dir dir_;
   std::string path_;
   last_will will_{"fuzz"};
-  sluice_test::watchdog dog_;
+  watchdog dog_;
   tally total_;
   std::uint64_t programs_ = 0;
 };
-
-/// Seeds that no run before had, most likely; printed, since a run must be had again.
-std::uint64_t fresh_seed() {
-  std::random_device entropy;
-  return (std::uint64_t{entropy()} << 24 | entropy()) + 1'000'000'000;
-}
 
 /// A fuzz in which something never happens shows nothing about it.
 void check_reach(const tally& t) {
@@ -136,7 +127,7 @@ TEST_SUITE("fuzz/bubble") {
       MESSAGE(all.summary());
       return;
     }
-    constexpr std::uint64_t programs = sluice_test::rounds(12'000);
+    constexpr std::uint64_t programs = rounds(12'000);
     const std::uint64_t fresh = fresh_seed();
     MESSAGE("fresh seeds from ", fresh);
     const bool well = all.run(1, programs) && all.run(fresh, programs / 2);
@@ -149,8 +140,8 @@ TEST_SUITE("fuzz/bubble") {
     campaign all;
     const std::uint64_t fresh = fresh_seed();
     MESSAGE("fresh seeds from ", fresh);
-    CHECK(all.run(fresh, number_of("SLUICE_FUZZ_PROGRAMS",
-                                   static_cast<std::uint64_t>(sluice_test::rounds(1'000'000)))));
+    CHECK(all.run(
+        fresh, number_of("SLUICE_FUZZ_PROGRAMS", static_cast<std::uint64_t>(rounds(1'000'000)))));
     MESSAGE(all.summary());
   }
 }

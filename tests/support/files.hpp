@@ -6,6 +6,8 @@
 #include <sluice/task.hpp>
 #include <sluice/testing/bubble.hpp>
 
+#include "support/faulty_rings.hpp"
+
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -77,7 +79,7 @@ inline bool has_io_uring() {
 /// Runs f() on a ring (where there is one), and on epoll and the pool, each with one and two workers.
 /// f: a copyable callable that returns task<>.
 template <class F>
-void on_real_reactors(F f) {
+void on_sound_reactors(F f) {
   for (const auto backend : {sluice::backend::io_uring, sluice::backend::epoll}) {
     if (backend == sluice::backend::io_uring && !has_io_uring()) continue;
     for (const int workers : {1, 2}) {
@@ -86,6 +88,13 @@ void on_real_reactors(F f) {
       sluice::run({.workers = workers, .backend = backend}, f);
     }
   }
+}
+
+/// The same, and on tiny rings that fail, of which f must not notice anything.
+template <class F>
+void on_real_reactors(F f) {
+  on_sound_reactors(f);
+  if (has_io_uring()) on_faulty_rings(f);
 }
 
 /// The same, and in bubbles of several seeds.
