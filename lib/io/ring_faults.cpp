@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <utility>
 
+#include <sys/uio.h>
+
 namespace sluice::detail {
 
 fault_injector::fault_injector(const ring_faults& faults)
@@ -33,12 +35,20 @@ void fault_injector::prepare(io_uring_sqe& sqe) {
   }
 }
 
-// For vectors `len` counts entries: the transfer ends between two of them.
+// For vectors `len` counts entries: the transfer ends between two of them, behind one that is not
+// empty, since a read of nothing would mean the end of the file.
 void fault_injector::shorten(io_uring_sqe& sqe) {
   const std::uint32_t whole = sqe.len;
   if (!is_transfer(sqe) || whole < 2) return;
-  sqe.len = 1 + rng_.below(whole);
-  if (sqe.len < whole) ++counts_.short_transfers;
+  std::uint32_t cut = 1 + rng_.below(whole);
+  if (sqe.opcode == IORING_OP_READV || sqe.opcode == IORING_OP_WRITEV) {
+    const auto* parts = reinterpret_cast<const iovec*>(static_cast<std::uintptr_t>(sqe.addr));
+    const auto* const full =
+        std::find_if(parts, parts + whole, [](const iovec& part) { return part.iov_len != 0; });
+    cut = std::max(cut, std::min(whole, static_cast<std::uint32_t>(full - parts) + 1));
+  }
+  sqe.len = cut;
+  if (cut < whole) ++counts_.short_transfers;
 }
 
 void fault_injector::fail(io_uring_sqe& sqe) {

@@ -259,6 +259,19 @@ TEST_SUITE("io/uring_faults") {
     CHECK(back == text);
   }
 
+  TEST_CASE("uring faults: a vector is not cut to its empty parts, which would read as the end") {
+    ring_faults faults;
+    faults.short_transfers = 1000;
+    uring_fixture r(256, 1024, &faults);
+    const test_dir dir;
+    const owned_fd file = dir.file("x");
+    for (int i = 0; i != 20; ++i) {
+      vector_op read(opcode::readv, file, "-", 0);  // of its halves the first is empty
+      CHECK(r.result_of(read) == 1);
+      CHECK(read.buffer == "x");
+    }
+  }
+
   TEST_CASE("uring faults: under any of them each operation ends once and no byte is lost") {
     ring_faults faults;
     faults.short_transfers = 200;

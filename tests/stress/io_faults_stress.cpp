@@ -114,6 +114,7 @@ void fail_with_faults(std::uint64_t seed, reach& seen) {
     seen.steals += ex.steals();
   }
   seen.add(tally);
+  CAPTURE(tally.wrong_at.load());
   CHECK(tally.wrong.load() == 0);
   CHECK(counted::balanced());
   CHECK(open_descriptors() == descriptors);
@@ -171,6 +172,7 @@ TEST_SUITE("stress/io faults") {
         lane_tally tally;
         run({.workers = 1 + static_cast<int>(seed % 4), .backend = which, .blocking_threads = 4},
             run_lanes, seed, lane_load{}, &tally, &dog);
+        CAPTURE(tally.wrong_at.load());
         CHECK(tally.wrong.load() == 0);
         CHECK(tally.refused.load() == 0);
         CHECK(tally.stopped.load() > 0);

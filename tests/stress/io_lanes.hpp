@@ -25,6 +25,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <source_location>
 #include <span>
 #include <string>
 #include <system_error>
@@ -43,6 +44,7 @@ struct lane_tally {
   std::atomic<unsigned long> opened{0};
   std::atomic<unsigned long> refused{0};  // operations that failed with an injected error
   std::atomic<unsigned long> wrong{0};
+  std::atomic<unsigned> wrong_at{0};  // line of the first check in this file that failed
 };
 
 class lane {
@@ -62,16 +64,18 @@ class lane {
   sluice::detail::random random;  // the supervisor's
 
  protected:
-  void expect(bool right) {
-    if (!right) tally_.wrong.fetch_add(1);
+  void expect(bool right, std::source_location at = std::source_location::current()) {
+    if (!right && tally_.wrong.fetch_add(1) == 0) tally_.wrong_at.store(at.line());
   }
   /// Whether an operation succeeded; if not, it must be by an injected error.
   template <class T>
-  bool served(const sluice::result<T>& r) {
+  bool served(const sluice::result<T>& r,
+              std::source_location at = std::source_location::current()) {
     dog_.progress();
     if (r.has_value()) return true;
     expect(r.error() == std::errc::not_enough_memory ||
-           r.error() == std::errc::resource_unavailable_try_again);
+               r.error() == std::errc::resource_unavailable_try_again,
+           at);
     tally_.refused.fetch_add(1);
     return false;
   }
