@@ -36,7 +36,7 @@ class SLUICE_EXPORT sleep_op final : public wait_point {
 }  // namespace detail
 
 /// Suspends the routine for at least `d`: `co_await sleep_for(10ms);`.
-/// `d` not above zero: returns at once, without yielding. Too large for a time point: for ever.
+/// `d` not above zero: returns at once; no substitute for yield. Too large for a time point: for ever.
 /// Cancellation: ends stopped. Cost: no allocation, no system call of its own; about 100 ns beside
 /// 10^5 other sleepers. Accuracy: the kernel's, tens of microseconds late.
 template <class Rep, class Period>

@@ -77,9 +77,9 @@ bool may_try(const operation& op) noexcept {
   return running_on(op.owner()).ex.tries_at_once();
 }
 
-/// The operation is done; lets others have the worker if the routine has had its turn.
-/// Returns: whether the routine is suspended.
-bool done_at_once(operation& op, std::coroutine_handle<> frame) noexcept {
+/// The operation is done; lets others have the worker if the routine has had its turn, by the clock:
+/// beside a system call it costs little. Returns: whether the routine is suspended.
+bool tried_at_once(operation& op, std::coroutine_handle<> frame) noexcept {
   const worker& w = running_on(op.owner());
   if (w.ex.now() - w.now < turn) return false;
   begin_wait(op, frame);
@@ -112,8 +112,8 @@ transfer_op::transfer_op(await_site at, transfer_args a) noexcept
 
 bool transfer_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   if (head->must_stop()) return refuse(*this, frame), true;
-  if (refused_ != refusal::none) return false;
-  if (may_try(*this) && try_now()) return done_at_once(*this, frame);
+  if (refused_ != refusal::none) return done_at_once(*this, frame);
+  if (may_try(*this) && try_now()) return tried_at_once(*this, frame);
   suspend_on(*this, frame);  // published: *this may be gone
   return true;
 }
@@ -156,7 +156,7 @@ sync_op::sync_op(await_site at, int descriptor, bool data_only) noexcept
 
 bool sync_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   if (head->must_stop()) return refuse(*this, frame), true;
-  if (fd < 0) return false;
+  if (fd < 0) return done_at_once(*this, frame);
   suspend_on(*this, frame);  // published: *this may be gone
   return true;
 }
@@ -179,7 +179,7 @@ open_op::open_op(await_site at, const char* path, int how, unsigned permissions)
 
 bool open_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   if (head->must_stop()) return refuse(*this, frame), true;
-  if (may_try(*this) && try_cached()) return done_at_once(*this, frame);
+  if (may_try(*this) && try_cached()) return tried_at_once(*this, frame);
   suspend_on(*this, frame);  // published: *this may be gone
   return true;
 }

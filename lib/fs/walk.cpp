@@ -8,6 +8,7 @@
 
 #include "fs/file_op.hpp"
 #include "fs/walk_state.hpp"
+#include "sched/wait.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -189,7 +190,7 @@ walk_op::walk_op(await_site at, walk_state* walk) noexcept
     : blocking_wait(at, read_batch), walk_(walk) {}
 
 bool walk_op::await_suspend(std::coroutine_handle<> frame) noexcept {
-  if (walk_->ready() && !head->must_stop()) return false;
+  if (walk_->ready() && !head->must_stop()) return done_at_once(*this, frame);
   return suspend(frame);
 }
 

@@ -22,7 +22,7 @@ bool blocking_wait::suspend(std::coroutine_handle<> frame) noexcept {
   worker& w = running_on(r);
   if (w.ex.is_simulated()) {
     call_(*this);  // in the simulation nothing happens beside the one thread
-    return false;
+    return done_at_once(*this, frame);
   }
   begin_wait(*this, frame);
   if (!r.claim.arm(claim_word::pinned, r)) return refuse(*this, frame), true;

@@ -198,7 +198,7 @@ bool join_wait::await_suspend(std::coroutine_handle<> frame) noexcept {
   if (self.must_stop()) return refuse(*this, frame), true;
   routine& target = *target_.get();
   // acquire: pairs with finish(): the result is seen [J1]
-  if (target.finished.load(std::memory_order_acquire) == 1) return false;
+  if (target.finished.load(std::memory_order_acquire) == 1) return done_at_once(*this, frame);
   begin_wait(*this, frame);
   const spin_guard guard(target.join_lock);
   if (target.finished.load(std::memory_order_acquire) == 1) return false;  // acquire: [J1]

@@ -33,6 +33,13 @@ void refuse(wait_point& w, std::coroutine_handle<> frame) noexcept {
   w.head->hop->end = verdict::stopped;
 }
 
+bool end_turn(wait_point& w, std::coroutine_handle<> frame) noexcept {
+  if (!running_on(w.owner()).ends_turn()) return false;
+  begin_wait(w, frame);
+  w.head->hop->end = verdict::yielded;
+  return true;
+}
+
 namespace {
 
 /// Holds join_lock: the routine cannot end, so its executor is there.

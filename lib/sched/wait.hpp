@@ -24,6 +24,14 @@ void begin_wait(wait_point& w, std::coroutine_handle<> frame) noexcept;
 /// Ends the await without waiting: the routine is unwound once its frame has returned to the worker.
 void refuse(wait_point& w, std::coroutine_handle<> frame) noexcept;
 
+/// For `await_suspend`, when what is awaited is there already: spends one await of the routine's turn.
+/// Returns: whether the routine is suspended all the same, because its turn is over and others want
+/// the worker (awaits_in_a_turn); it is runnable then, what it has is its own, and no stop takes it away.
+bool end_turn(wait_point& w, std::coroutine_handle<> frame) noexcept;
+inline bool done_at_once(wait_point& w, std::coroutine_handle<> frame) noexcept {
+  return --w.head->hop->awaits_left == 0 && end_turn(w, frame);
+}
+
 /// Asks a routine to stop. Any thread that keeps the record alive. Idempotent.
 void request_stop(routine& r) noexcept;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A worker's life: find, run, park. The parking protocol is argued in HACKING.md.
+// Longer than 400 lines: the steps of one loop, which are read together.
 #include "sched/worker.hpp"
 
 #include <sluice/error.hpp>
@@ -21,7 +22,8 @@ namespace {
 // 61: prime, so that the look at the shared queue and the reactor does not lock step with a loop of
 // routines (Go proc.go).
 constexpr std::uint32_t fairness_ticks = 61;
-// A look at the clock costs 25 ns: one in 16 routines is below 2 ns each.
+// A look at the clock costs 25 ns: one in 16 routines is below 2 ns each. Where routines run for
+// long, so that 16 take longer than poll_every, it comes sooner: look_at_clock().
 constexpr std::uint32_t clock_ticks = 16;
 // A completion waits for at most this long behind short routines.
 constexpr duration poll_every = std::chrono::microseconds(50);
@@ -35,15 +37,6 @@ constexpr duration spin_if_below = std::chrono::microseconds(50);
 constexpr int steal_rounds = 2;
 
 constexpr time_point at_once = time_point::min();
-
-/// Resumes frame after frame until one waits, ends or refuses to wait.
-void run_frames(trampoline& hop, std::coroutine_handle<> frame) {
-  do {
-    hop.next = nullptr;
-    frame.resume();
-    frame = hop.next;
-  } while (frame);
-}
 
 void prepare_thread(int index) noexcept {
   sigset_t all;
@@ -103,8 +96,8 @@ routine* worker::find(bool may_search) {
   if (tick_ % fairness_ticks == 0) {
     poll_point();
     if (routine* r = ex.injected.pop(1)) return found(r);
-  } else if (tick_ % clock_ticks == 0 && ex.now() - now > poll_every) {
-    poll_point();
+  } else if (--until_look_ == 0) {
+    look_at_clock();
   }
   if (routine* r = take_local()) return found(r);
   if (routine* r = take_injected()) return found(r);
@@ -212,8 +205,28 @@ void worker::poll_point() noexcept {
   if (queue_.size() + (run_next_.empty() ? 0u : 1u) > 1) ex.notify();
 }
 
+/// Polls if the last poll is long ago. Looks again when, at the pace of late, poll_every will be over;
+/// after at most twice as many routines as this time, since a short one may stand between long ones.
+void worker::look_at_clock() noexcept {
+  const time_point t = ex.now();
+  const duration took = std::max(t - std::exchange(looked_, t), duration(1));
+  const duration::rep in_time = poll_every * look_every_ / took;
+  const duration::rep most = std::min(look_every_ * 2, clock_ticks);
+  look_every_ = static_cast<std::uint32_t>(std::clamp<duration::rep>(in_time, 1, most));
+  until_look_ = look_every_;
+  if (t - now > poll_every) poll_point();
+}
+
 void worker::expire_timers() noexcept {
-  for (routine* r = timers.expire(now); r != nullptr;) {
+  routine* r = timers.expire(now);
+  // The one that is due longest is next, for it has waited already, unless a hand-over is under way;
+  // others wait for their turn, lest a storm of timers keep out all else.
+  if (r != nullptr && run_next_.empty()) {
+    routine* following = std::exchange(r->next, nullptr);
+    push_next(*r);
+    r = following;
+  }
+  while (r != nullptr) {
     routine* following = std::exchange(r->next, nullptr);
     push_back(*r);
     r = following;
@@ -287,7 +300,7 @@ void worker::run_once(routine& r) {
     return;
   }
   end = verdict::parked;
-  run_frames(*this, r.leaf);
+  run_frames(r);
   current = nullptr;
   switch (end) {
     case verdict::parked:  // somebody else may run it already
@@ -297,13 +310,44 @@ void worker::run_once(routine& r) {
       break;
     case verdict::yielded:
       r.claim.make_runnable();
-      push_back(r);
+      push_yielded(r);
       break;
     case verdict::stopped:
       current = &r;
       stop_running(r);
       break;
   }
+}
+
+/// Resumes frame after frame until one waits, ends or refuses to wait, or the routine's turn is over:
+/// an await of a task that does not wait spends it, too.
+void worker::run_frames(routine& r) {
+  std::coroutine_handle<> frame = r.leaf;
+  awaits_left = awaits_in_a_turn;
+  for (;;) {
+    trampoline::next = nullptr;
+    frame.resume();
+    frame = trampoline::next;
+    if (!frame) return;
+    if (--awaits_left != 0 || !ends_turn()) [[likely]] {
+      continue;
+    }
+    r.leaf = frame;
+    end = verdict::yielded;
+    return;
+  }
+}
+
+bool worker::ends_turn() noexcept {
+  awaits_left = awaits_in_a_turn;
+  if (ex.is_simulated()) return true;
+  if (io->ready() || (timers.next() != time_point::max() && timers.next() <= ex.now())) {
+    tick_ = fairness_ticks - 1;  // the next find() polls
+    return true;
+  }
+  // relaxed: a hint; a request that is missed is found a turn later
+  return attention_.load(std::memory_order_relaxed) != 0 || !run_next_.empty() || !queue_.empty() ||
+         !ex.injected.empty();
 }
 
 void worker::stop_running(routine& r) noexcept {
@@ -363,6 +407,16 @@ void worker::push_back(routine& r) noexcept {
     overflow(r);
   }
   if (!in_poll_) ex.notify();
+}
+
+/// Behind all others: where some wait in the shared queue, behind these too. (In the run queue, which
+/// yielding routines keep full, they would overtake those again and again.)
+void worker::push_yielded(routine& r) noexcept {
+  if (ex.injected.empty()) [[likely]] {
+    return push_back(r);
+  }
+  ex.injected.push(&r, &r, 1);
+  ex.notify();
 }
 
 void worker::overflow(routine& r) noexcept {
@@ -484,7 +538,7 @@ void worker::park() noexcept {
   in_poll_ = false;
   ex.watch.rouse();
   leave_idle(sent);
-  if (queue_.size() > 1) ex.notify();
+  if (queue_.size() + (run_next_.empty() ? 0u : 1u) > 1) ex.notify();
 }
 
 void worker::leave_idle(bool woken) noexcept {

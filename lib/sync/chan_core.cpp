@@ -55,7 +55,7 @@ bool chan_wait::send(std::coroutine_handle<> frame) {
   }
   c.lock_.unlock();
   if (woken != nullptr) make_runnable(woken->owner());
-  return false;
+  return done_at_once(*this, frame);
 }
 
 bool chan_wait::recv(std::coroutine_handle<> frame) noexcept {
@@ -85,7 +85,7 @@ bool chan_wait::recv(std::coroutine_handle<> frame) noexcept {
   }
   c.lock_.unlock();
   if (woken != nullptr) make_runnable(woken->owner());
-  return false;
+  return done_at_once(*this, frame);
 }
 
 bool chan_wait::wait_for_ever(std::coroutine_handle<> frame) noexcept {

@@ -18,7 +18,7 @@ bool sleep_op::await_suspend(std::coroutine_handle<> frame) {
   worker& w = running_on(r);
   const time_point now = w.ex.now();
   const time_point until = relative_ ? deadline_after(now, d_) : until_;
-  if (until <= now) return false;
+  if (until <= now) return done_at_once(*this, frame);
   w.timers.lock_with_room();
   begin_wait(*this, frame);
   w.timers.add(timer_, until);

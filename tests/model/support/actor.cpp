@@ -13,6 +13,7 @@ alignas(sd::executor_core) std::byte some_executor[sizeof(sd::executor_core)];
 actor::actor() {
   hop = reinterpret_cast<sd::worker*>(worker_);
   hop->end = sd::verdict::parked;
+  hop->awaits_left = sd::awaits_in_a_turn;  // no program is that long
   executor = reinterpret_cast<sd::executor_core*>(some_executor);
   phase.store(sd::routine_phase::live, std::memory_order_relaxed);
 }
@@ -39,6 +40,10 @@ void executor_core::inject(routine& r) noexcept {
 
 void worker::push_next(routine&) noexcept {
   model::fail("there is no worker");
+}
+
+bool worker::ends_turn() noexcept {
+  model::fail("a turn has ended");
 }
 
 }  // namespace sluice::detail

@@ -10,6 +10,7 @@
 #include <sluice/detail/base/immovable.hpp>
 
 #include <coroutine>
+#include <cstdint>
 #include <source_location>
 
 namespace sluice::detail {
@@ -29,6 +30,7 @@ struct trampoline {
   std::coroutine_handle<> next;   // the frame to resume next; null: see `end`
   verdict end = verdict::parked;  // meaningful when `next` is null
   bool unwinding = false;         // frames are being destroyed
+  std::uint32_t awaits_left = 0;  // of the routine's turn: awaits that do not wait spend them
 };
 
 /// The part of a routine's record that its frames touch. Owned by the worker that runs the routine,
