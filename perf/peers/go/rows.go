@@ -26,6 +26,11 @@ var rows = []row{
 	{"cancel_1e6_by_shutdown", timed(cancelAll)},
 	{"read_4k_cached", timed(read4k)},
 	{"idle_10s", idle},
+	{"ready", latency(besideReady)},
+	{"hogs", latency(besideHogs)},
+	{"timers", latency(besideTimers)},
+	{"pair", latency(besidePair)},
+	{"awaits", latency(besideAwaits)},
 }
 
 func spawnOne(_ int, n uint64) time.Duration {
