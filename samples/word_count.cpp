@@ -95,7 +95,6 @@ struct shared {
   chan<char*> empty;
   chan<chunk> full;
   chan<std::unique_ptr<count_result>> results{16};
-  chan<bool> speaking{1};  // full while somebody writes to stderr: two at once overwrite each other
 
   std::atomic<std::uint64_t> found{0}, read{0}, bytes{0}, unreadable{0};
   std::atomic<bool> walked{false};
@@ -119,9 +118,7 @@ task<> complain(shared_ref s, error e) {
   const std::string line =
       fmt::format("{}word_count: {}\n", s->interactive ? "\r\x1b[K" : "", e.message());
   auto err = fs::standard_error();
-  co_await s->speaking.send(true);
   static_cast<void>(co_await err.write_all(line));
-  s->speaking.try_recv();
 }
 
 // ---- walk

@@ -5,6 +5,7 @@
 #include <sluice/detail/fs/file_op.hpp>
 #include <sluice/io/buffer.hpp>
 
+#include "fs/position_lane.hpp"
 #include "sched/executor_core.hpp"
 #include "sched/wait.hpp"
 
@@ -47,6 +48,13 @@ bool is_vectored(opcode c) noexcept {
 }
 bool is_read(opcode c) noexcept {
   return c == opcode::read || c == opcode::readv;
+}
+
+/// Whether the transfer moves a position that is the open file's: streams have none.
+bool moves_position(const transfer_args& a) noexcept {
+  const auto kind = static_cast<fs::file_kind>(a.kind);
+  return a.offset == current_position &&
+         (kind == fs::file_kind::regular || kind == fs::file_kind::block_device);
 }
 
 /// Whether `result` only says that the system cannot do it without blocking.
@@ -103,7 +111,8 @@ static_assert(static_cast<int>(opcode::writev) - static_cast<int>(opcode::read) 
 transfer_op::transfer_op(await_site at, transfer_args a) noexcept
     : io_op(at, is_read(a.code) ? read_kind : write_kind, a.code, a.fd),
       refused_(a.refused),
-      lazily_blocking_(a.lazily_blocking) {
+      lazily_blocking_(a.lazily_blocking),
+      moves_position_(moves_position(a)) {
   addr = a.addr;
   len =
       static_cast<std::uint32_t>(std::min(a.len, is_vectored(a.code) ? most_buffers : most_bytes));
@@ -113,8 +122,15 @@ transfer_op::transfer_op(await_site at, transfer_args a) noexcept
 bool transfer_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   if (head->must_stop()) return refuse(*this, frame), true;
   if (refused_ != refusal::none) return done_at_once(*this, frame);
-  if (may_try(*this) && try_now()) return tried_at_once(*this, frame);
-  suspend_on(*this, frame);  // published: *this may be gone
+  position_lane* const lane = moves_position_ ? &position_lane::of(fd) : nullptr;
+  if (may_try(*this) && (lane == nullptr || !lane->is_busy()) && try_now()) {
+    return tried_at_once(*this, frame);
+  }
+  if (lane != nullptr && !running_on(owner()).ex.is_simulated()) {
+    lane->transfer(*this, frame);  // published: *this may be gone
+  } else {
+    suspend_on(*this, frame);  // likewise
+  }
   return true;
 }
 

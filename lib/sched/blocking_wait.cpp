@@ -4,8 +4,6 @@
 #include "sched/executor_core.hpp"
 #include "sched/wait.hpp"
 
-#include <sched.h>
-
 namespace sluice::detail {
 
 constinit const wait_kind blocking_wait::blocking_kind{wait_reason::blocking, nullptr, request_stop,
@@ -32,15 +30,8 @@ bool blocking_wait::suspend(std::coroutine_handle<> frame) noexcept {
 
 void blocking_wait::run_job(pool_job& job) noexcept {
   auto& self = static_cast<blocking_wait&>(job);
-  routine& r = self.owner();
   self.call_(self);
-  // A stop request that found the call begun lets go of the wait in a few instructions.
-  for (int round = 0; !r.claim.claim_pinned(); ++round) {
-    if (round % 64 == 63) ::sched_yield();
-    cpu_relax();
-  }
-  r.unwinding = false;
-  make_runnable(r);  // published: *this may be gone
+  end_pinned(self.owner());  // published: self may be gone
 }
 
 void blocking_wait::request_stop(wait_point& self) noexcept {
@@ -50,9 +41,7 @@ void blocking_wait::request_stop(wait_point& self) noexcept {
     r.claim.unpin();  // published: the call may have ended meanwhile
     return;
   }
-  r.claim.claim_stopping();
-  r.unwinding = true;
-  make_runnable(r);
+  end_stopping(r);
 }
 
 }  // namespace sluice::detail

@@ -4,6 +4,8 @@
 #include "base/asymmetric.hpp"
 #include "sched/executor_core.hpp"
 
+#include <sched.h>
+
 namespace sluice::detail {
 
 bool claim_word::arm(state s, const routine_head& r) noexcept {
@@ -89,6 +91,21 @@ void request_stop(routine& r) noexcept {
   mark_stop(r, nullptr);
   heavy_barrier();
   claim_stop(r, nullptr);
+}
+
+void end_pinned(routine& r) noexcept {
+  for (int round = 0; !r.claim.claim_pinned(); ++round) {
+    if (round % 64 == 63) ::sched_yield();
+    cpu_relax();
+  }
+  r.unwinding = false;
+  make_runnable(r);  // published: the wait point may be gone
+}
+
+void end_stopping(routine& r) noexcept {
+  r.claim.claim_stopping();
+  r.unwinding = true;
+  make_runnable(r);  // likewise
 }
 
 void make_runnable(routine& r) noexcept {

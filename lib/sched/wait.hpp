@@ -32,6 +32,14 @@ inline bool done_at_once(wait_point& w, std::coroutine_handle<> frame) noexcept 
   return --w.head->hop->awaits_left == 0 && end_turn(w, frame);
 }
 
+/// Ends a pinned wait with its result, from a thread that is not its worker: waits for a stop request
+/// that is on its way, which lets go of the wait in a few instructions. The routine goes on, and
+/// its wait point may be gone on return.
+void end_pinned(routine& r) noexcept;
+
+/// For request_stop() of a pinned wait whose object has given it up: the routine is unwound.
+void end_stopping(routine& r) noexcept;
+
 /// Asks a routine to stop. Any thread that keeps the record alive. Idempotent.
 void request_stop(routine& r) noexcept;
 

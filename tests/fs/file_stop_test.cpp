@@ -31,16 +31,6 @@ struct pipe_files {
   fs::file reader, writer;
 };
 
-/// Waits for a routine that was asked to stop. Returns: whether it did.
-task<bool> was_stopped(join_handle<> h) {
-  try {
-    co_await std::move(h);
-  } catch (const stopped_error&) {
-    co_return true;
-  }
-  co_return false;
-}
-
 task<> open_and_keep(std::string path, int* opened) {
   auto f = co_await fs::file::open(path, {.write = true, .create = true});
   if (f) ++*opened;

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <sluice/dump.hpp>
+#include <sluice/error.hpp>
+#include <sluice/go.hpp>
 #include <sluice/routine.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/task.hpp>
@@ -11,6 +13,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -37,6 +40,16 @@ template <class F>
 void everywhere(F f) {
   in_bubbles(f);
   on_executors(f);
+}
+
+/// Waits for a routine that was asked to stop. Returns: whether it did.
+inline sluice::task<bool> was_stopped(sluice::join_handle<> h) {
+  try {
+    co_await std::move(h);
+  } catch (const sluice::stopped_error&) {
+    co_return true;
+  }
+  co_return false;
 }
 
 /// Returns once the routine waits (yielding does not count) or has ended, without a clock.

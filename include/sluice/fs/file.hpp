@@ -37,7 +37,8 @@ static_assert(std::is_trivially_destructible_v<open_options>,
 /// An open file. Owns its descriptor: the destructor closes it.
 ///
 /// Reads and writes without an offset use and move the descriptor's position, as read(2) does; those
-/// with one leave it alone, and may run side by side.
+/// with one leave it alone, and may run side by side. Several at the position of one regular file are
+/// done one after another: none overwrites another, none reads what another has read.
 /// Returns: bytes moved, which may be fewer than asked for, as the system's call; 0 from a read: the
 /// end of the file. At most 2^31 - 4096 bytes, and 1024 buffers, are moved by one call.
 /// Errors: the operation, what the descriptor stands for (/proc's name of it) and the cause; errc::

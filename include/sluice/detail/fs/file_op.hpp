@@ -2,12 +2,14 @@
 // The operations on open files, as they lie in the awaiting frame.
 //
 // Each tries first what the system can do without blocking, in await_suspend: done, the routine does
-// not suspend. What is left goes to the worker's reactor. (In a simulation all goes there.)
+// not suspend. What is left goes to the worker's reactor; transfers that move a file's position go to
+// the blocking pool in turn, see lib/fs/position_lane.hpp. (In a simulation all goes to the reactor.)
 #pragma once
 
 #include <sluice/config.hpp>
 #include <sluice/detail/io/op_base.hpp>
 #include <sluice/detail/sched/op_call.hpp>
+#include <sluice/detail/sched/pool_job.hpp>
 #include <sluice/error.hpp>
 #include <sluice/result.hpp>
 
@@ -33,13 +35,14 @@ struct transfer_args {
   opcode code;  // read, write, readv, writev
   refusal refused;
   bool lazily_blocking;
+  unsigned char kind;  // fs::file_kind
   int fd;
   void* addr;
   std::size_t len;  // bytes, or buffers
   std::uint64_t offset;
 };
 
-class SLUICE_EXPORT transfer_op final : public io_op {
+class SLUICE_EXPORT transfer_op final : public io_op, private pool_job {
  public:
   transfer_op(await_site site, transfer_args args) noexcept;
   ~transfer_op() = default;
@@ -48,10 +51,13 @@ class SLUICE_EXPORT transfer_op final : public io_op {
   sluice::result<std::size_t> await_resume() const;
 
  private:
+  friend class position_lane;  // what runs the job
+
   bool try_now() noexcept;
 
   refusal refused_;
   bool lazily_blocking_;
+  bool moves_position_;
 };
 
 class SLUICE_EXPORT sync_op final : public io_op {
@@ -68,8 +74,9 @@ inline op_call<transfer_op, transfer_args> transfer(opcode code, const file_hand
   const bool broken =
       code == opcode::read || code == opcode::readv ? h.reads_broken : h.writes_broken;
   const refusal refused = h.fd < 0 ? refusal::closed : broken ? refusal::broken : refusal::none;
-  return op_call<transfer_op, transfer_args>(transfer_args{
-      code, refused, h.lazily_blocking, h.fd, const_cast<void*>(addr), len, current_position});
+  return op_call<transfer_op, transfer_args>(transfer_args{code, refused, h.lazily_blocking, h.kind,
+                                                           h.fd, const_cast<void*>(addr), len,
+                                                           current_position});
 }
 
 inline op_call<transfer_op, transfer_args> transfer_at(opcode code, const file_handle& h,
@@ -81,8 +88,8 @@ inline op_call<transfer_op, transfer_args> transfer_at(opcode code, const file_h
     refused = refusal::bad_offset;
     offset = 0;
   }
-  return op_call<transfer_op, transfer_args>(
-      transfer_args{code, refused, h.lazily_blocking, h.fd, const_cast<void*>(addr), len, offset});
+  return op_call<transfer_op, transfer_args>(transfer_args{
+      code, refused, h.lazily_blocking, h.kind, h.fd, const_cast<void*>(addr), len, offset});
 }
 
 inline op_call<sync_op, int, bool> sync_call(const file_handle& h, bool data_only) noexcept {
