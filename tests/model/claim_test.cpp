@@ -186,7 +186,7 @@ TEST_SUITE("model/claim") {
         "stop request is lost", "claim, the routine looks with acquire only",
         {.weaken = {{"asymmetric.hpp", "light_load", model::loads, seq_cst, acquire}}}, stop_alone);
     model_test::finds("stop request is lost", "claim, the request is only released",
-                      {.weaken = {{"wait.cpp", "mark_stop", model::stores, seq_cst, release}}},
+                      {.weaken = {{"wait.cpp", "request_stop", model::stores, seq_cst, release}}},
                       stop_alone);
     model_test::finds(
         "stop request is lost", "claim, the requester looks with acquire only",
