@@ -24,6 +24,10 @@ install(
         "${PROJECT_SOURCE_DIR}/cmake/Findliburing.cmake"
   DESTINATION "${SLUICE_CMAKE_DIR}")
 
+install(PROGRAMS "${PROJECT_SOURCE_DIR}/tools/lint/run" DESTINATION "${CMAKE_INSTALL_DATADIR}/sluice/lint")
+install(FILES "${PROJECT_SOURCE_DIR}/tools/lint/coroutines.query"
+        DESTINATION "${CMAKE_INSTALL_DATADIR}/sluice/lint")
+
 # The .pc file finds the prefix from its own place, so that an installed tree can be moved.
 cmake_path(IS_ABSOLUTE CMAKE_INSTALL_LIBDIR sluice_libdir_is_absolute)
 cmake_path(IS_ABSOLUTE CMAKE_INSTALL_INCLUDEDIR sluice_includedir_is_absolute)

@@ -34,6 +34,7 @@ probe() {
     pkg-config) command -v pkg-config ;;
     clang-19) command -v clang++-19 ;;
     clang-format-19) command -v clang-format-19 ;;
+    clang-tools-19) command -v clang-query-19 ;;
     llvm-19) command -v llvm-symbolizer-19 ;;
     libclang-rt-19-dev) [[ -n $(compgen -G "$(clang++-19 -print-resource-dir)/lib/*/libclang_rt.asan*.a") ]] ;;
     liburing-dev) header=liburing.h ;;
