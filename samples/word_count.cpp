@@ -366,7 +366,9 @@ int affordable_readers(int workers) {
 int main(int argc, char** argv) {
   settings asked;
   CLI::App app("Counts files, bytes, lines and words, and lists the most frequent words.");
-  app.add_option("--top", asked.top, "how many words to list")->capture_default_str();
+  app.add_option("--top", asked.top, "how many words to list")
+      ->check(CLI::Range(0, 1'000'000'000))
+      ->capture_default_str();
   app.add_option("--workers", asked.workers, "threads; 0: one per CPU")
       ->check(CLI::Range(0, 512))
       ->capture_default_str();

@@ -284,6 +284,9 @@ TEST_CASE("word_count: wrong usage and output that cannot be written are told ap
   ended e = word_count({"--workers", "-1"});
   CHECK(e.code == 2);
   CHECK_FALSE(e.err.empty());
+  e = word_count({"--top", "-1"});
+  CHECK(e.code == 2);
+  CHECK(e.said("--top"));
   e = word_count({"--bogus"});
   CHECK(e.code == 2);
   e = word_count({"--help"});
