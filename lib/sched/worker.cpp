@@ -237,9 +237,10 @@ void worker::expire_timers() noexcept {
 
 void worker::run(routine& r) {
   count.resumed.add();
-  r.hop = this;
   r.claim.run();
   enter_routine();
+  // Not before: who has the workers hold still reads it of routines that were claimed when it looked.
+  r.hop = this;
   run_once(r);
   leave_routine();
 }
