@@ -17,8 +17,9 @@ bool claim_word::arm(state s, const routine_head& r) noexcept {
     return true;
   }
   unsigned char expected = s;
-  // relaxed: on success nobody else has seen the wait; on failure the claimer goes on with it
-  return !word_.compare_exchange_strong(expected, running, std::memory_order_relaxed,
+  // acquire: a request may have pinned the wait meanwhile and let go of it: pairs with unpin() [C2];
+  // relaxed: on failure the claimer goes on with it
+  return !word_.compare_exchange_strong(expected, running, std::memory_order_acquire,
                                         std::memory_order_relaxed);
 }
 
