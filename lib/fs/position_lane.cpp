@@ -12,6 +12,8 @@
 #include "sched/executor_core.hpp"
 #include "sched/wait.hpp"
 
+#include <utility>
+
 namespace sluice::detail {
 
 constinit const wait_kind position_lane::read_kind{wait_reason::read, nullptr, request_stop,
@@ -20,7 +22,7 @@ constinit const wait_kind position_lane::write_kind{wait_reason::write, nullptr,
                                                     nullptr};
 
 position_lane& position_lane::of(int fd) noexcept {
-  constexpr std::size_t lanes = 64;
+  constexpr std::size_t lanes = 4096;  // 256 KiB of zeros, of which used pages alone take memory
   static constinit position_lane all[lanes];
   return all[static_cast<std::size_t>(fd) % lanes];
 }
@@ -34,7 +36,10 @@ void position_lane::transfer(transfer_op& op, std::coroutine_handle<> frame) noe
   {
     const spin_guard guard(lock_);
     if (!r.claim.arm(claim_word::pinned, r)) return refuse(op, frame);
-    if (is_busy()) return waiting_.push(op);       // published: op may be gone
+    if (is_busy()) {
+      op.waits_for_turn_ = true;
+      return waiting_.push(op);  // published: op may be gone
+    }
     busy_.store(true, std::memory_order_relaxed);  // relaxed: a hint to those without the lock
   }
   pool.submit(op);  // published: op may be gone
@@ -43,7 +48,11 @@ void position_lane::transfer(transfer_op& op, std::coroutine_handle<> frame) noe
 /// A turn has ended. Returns: whose turn it is now, null if nobody waits.
 transfer_op* position_lane::pass_on() noexcept {
   const spin_guard guard(lock_);
-  if (!waiting_.empty()) return static_cast<transfer_op*>(&waiting_.pop());
+  if (!waiting_.empty()) {
+    auto& next = static_cast<transfer_op&>(waiting_.pop());
+    next.waits_for_turn_ = false;
+    return &next;
+  }
   busy_.store(false, std::memory_order_relaxed);  // relaxed: a hint to those without the lock
   return nullptr;
 }
@@ -68,7 +77,8 @@ void position_lane::request_stop(wait_point& self) noexcept {
   bool waited = false;
   {
     const spin_guard guard(lane.lock_);
-    waited = lane.waiting_.remove(op);
+    waited = std::exchange(op.waits_for_turn_, false);
+    if (waited) lane.waiting_.remove(op);
   }
   if (waited) return end_stopping(r);                              // published: op may be gone
   if (!r.executor->blocking.withdraw(op)) return r.claim.unpin();  // likewise

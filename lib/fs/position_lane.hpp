@@ -12,15 +12,15 @@
 #include <sluice/detail/base/spin_lock.hpp>
 #include <sluice/detail/fs/file_op.hpp>
 
-#include "io/op_fifo.hpp"
+#include "sched/pool_job_list.hpp"
 
 #include <coroutine>
 
 namespace sluice::detail {
 
-/// The turns of all files whose descriptors share a remainder: of unrelated ones too, which costs
-/// them time and nothing else. Two descriptors of one open file may be in two lanes: then they meet
-/// in the kernel's lock.
+/// The turns of one descriptor, and of those 4096, 8192, … above it: those wait for a disk that is not
+/// theirs, so few processes have them. Two descriptors of one open file are in two lanes, and meet in
+/// the kernel's lock.
 ///
 /// Invariants, guarded by lock_:
 ///   I1  busy_ as long as one transfer has its turn; waiting_ is empty unless busy_
@@ -49,7 +49,7 @@ class alignas(64) position_lane {
 
   spin_lock lock_;
   atomic<bool> busy_{false};  // written under lock_
-  op_fifo waiting_;           // guarded by lock_
+  pool_job_list waiting_;     // guarded by lock_
 };
 
 }  // namespace sluice::detail

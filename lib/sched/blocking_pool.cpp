@@ -6,6 +6,8 @@
 // detached.
 #include "sched/blocking_pool.hpp"
 
+#include "sched/pool_job_list.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -68,9 +70,8 @@ struct blocking_pool::state {
   const duration linger;
 
   mutable std::mutex mu;
-  pool_job* first = nullptr;  // all below: guarded by mu
-  pool_job* last = nullptr;
-  std::size_t queued = 0;
+  pool_job_list jobs;      // all below: guarded by mu
+  std::size_t queued = 0;  // in `jobs`
   std::size_t threads = 0;
   std::size_t coming = 0;  // called or started, and not yet at the queue
   std::size_t idle = 0;    // in `sleepers`
@@ -82,18 +83,12 @@ struct blocking_pool::state {
 };
 
 void blocking_pool::state::push(pool_job& job) noexcept {
-  job.next = nullptr;
-  job.prev = last;
-  (last != nullptr ? last->next : first) = &job;
-  last = &job;
-  job.queued = true;
+  jobs.push(job);
   ++queued;
 }
 
 void blocking_pool::state::unlink(pool_job& job) noexcept {
-  (job.prev != nullptr ? job.prev->next : first) = job.next;
-  (job.next != nullptr ? job.next->prev : last) = job.prev;
-  job.queued = false;
+  jobs.remove(job);
   --queued;
 }
 
@@ -139,9 +134,9 @@ void blocking_pool::state::serve() noexcept {
   lock held(mu);
   --coming;
   for (;;) {
-    while (first != nullptr) {
-      pool_job& job = *first;
-      unlink(job);
+    while (!jobs.empty()) {
+      pool_job& job = jobs.pop();
+      --queued;
       ++running;
       held.unlock();
       job.run(job);  // job may be gone

@@ -58,6 +58,7 @@ class SLUICE_EXPORT transfer_op final : public io_op, private pool_job {
   refusal refused_;
   bool lazily_blocking_;
   bool moves_position_;
+  bool waits_for_turn_ = false;  // guarded by its lane
 };
 
 class SLUICE_EXPORT sync_op final : public io_op {

@@ -6,9 +6,9 @@ namespace sluice::detail {
 
 struct pool_job {
   void (*run)(pool_job&) noexcept = nullptr;  // once; the job may be gone when it returns
-  pool_job* next = nullptr;                   // guarded by the pool
-  pool_job* prev = nullptr;                   // guarded by the pool
-  bool queued = false;                        // guarded by the pool: withdraw() can still have it
+  pool_job* next = nullptr;                   // all below: guarded by what it is queued in
+  pool_job* prev = nullptr;
+  bool queued = false;  // nobody has begun it: it can still be taken back
 };
 
 }  // namespace sluice::detail
