@@ -7,6 +7,7 @@
 #include "support/everywhere.hpp"
 #include "support/faulty_rings.hpp"
 #include "support/files.hpp"
+#include "support/skip.hpp"
 
 #include <algorithm>
 #include <string>
@@ -151,7 +152,7 @@ TEST_CASE("file: readers at one position read each byte once") {
 }
 
 TEST_CASE("file: a transfer that waits for its turn at the position is stopped, the others go on") {
-  if (!has_io_uring()) return;
+  if (!has_io_uring()) return skip("there is no io_uring");
   for (const int workers : {1, 2}) {
     const watchdog dog("turns at a position");
     faulty_executor ex({.workers = workers, .tries_at_once = false});

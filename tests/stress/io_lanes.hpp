@@ -22,7 +22,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -367,9 +366,9 @@ inline sluice::task<> supervise(lane* l, int times, lane_tally* tally) {
     for (std::size_t k = 0; k != all.size() && !last; ++k) {
       for (std::uint32_t n = l->random.below(8); n != 0; --n)
         co_await sluice::yield();
-      if (l->random.below(3) == 0) {
-        co_await sluice::sleep_for(std::chrono::microseconds(l->random.below(300)));
-      }
+      // A trip to the pool and back: long enough for a worker to park, and for a ring to get on.
+      for (std::uint32_t n = l->random.below(4); n != 0; --n)
+        co_await sluice::blocking([] {});
       all[l->random.below(static_cast<std::uint32_t>(all.size()))].cancel();
     }
     for (auto& h : all) {
