@@ -9,8 +9,8 @@
 namespace sluice::detail {
 
 bool claim_word::arm(state s, const routine_head& r) noexcept {
-  // Store the armed word, then look for a stop request: the requester stores its request, passes a
-  // heavy barrier, then looks at the word; one of the two sees the other [A1]. The store is a release:
+  // Store the armed word, then look for a stop request: the requester stores its request and looks at
+  // the word, at last after a heavy barrier; one of the two sees the other [A1]. The store is a release:
   // whoever claims sees the parked frame [C1].
   light_store(word_, static_cast<unsigned char>(s));
   if (!light_load(r.stop_requested)) [[likely]] {

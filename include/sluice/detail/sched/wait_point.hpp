@@ -120,7 +120,7 @@ class claim_word {
     // acquire: a dump that finds a wait armed sees its wait point; pairs with arm() [C1]
     return static_cast<state>(word_.load(std::memory_order_acquire));
   }
-  /// As peek(), for who has stored a stop request and passed a heavy barrier.
+  /// As peek(), for who has stored a stop request: what shows after a heavy barrier is all there is.
   state peek_after_request() const noexcept {
     // seq_cst: not before that store; pairs with arm(), which stores the word and then looks for the
     // request [A1]
