@@ -228,10 +228,10 @@ namespace {
 /// Whether a worker that was asked to pause holds still.
 bool is_still(const worker& w) noexcept {
   if (&w == current_worker()) return true;  // its routine is the one that asks
-  // seq_cst: after the request; pairs with park() and serve() [A3] [W4]
+  // seq_cst, all three: after the request; pairs with park(), serve() and hold_still() [A3] [W2] [W4]
   if (w.state.load(std::memory_order_seq_cst) == worker_state::parked) return true;
   if (!w.serving.load(std::memory_order_seq_cst)) return true;
-  return w.paused.load(std::memory_order_acquire) != 0;  // acquire: pairs with hold_still() [W2]
+  return w.paused.load(std::memory_order_seq_cst) != 0;
 }
 
 bool is_in_routine(const worker& w) noexcept {
@@ -276,19 +276,24 @@ class executor_core::pause_guard {
 };
 
 void executor_core::while_all_paused(const std::function<void(bool still)>& f) {
-  constexpr duration patience_with_hogs = std::chrono::milliseconds(10);
-  // Outside routines a worker comes by in microseconds, unless it is kept from its CPU, or dead.
-  constexpr duration patience = std::chrono::seconds(1);
   registry& r = registry::instance();
   const std::lock_guard lock(r.mu);
   std::vector<executor_core*> threaded;  // a simulated one holds still while this thread is here
   std::copy_if(r.all.begin(), r.all.end(), std::back_inserter(threaded),
                [](const executor_core* ex) { return !ex->is_simulated(); });
-  const pause_guard paused(threaded);
+  while_paused(threaded, f);
+}
+
+void executor_core::while_paused(const std::vector<executor_core*>& all,
+                                 const std::function<void(bool still)>& f) {
+  constexpr duration patience_with_hogs = std::chrono::milliseconds(10);
+  // Outside routines a worker comes by in microseconds, unless it is kept from its CPU, or dead.
+  constexpr duration patience = std::chrono::seconds(1);
+  const pause_guard paused(all);
   heavy_barrier();  // between the requests and the looks at the workers' ticks [W4] [A1]
   const time_point began = monotonic_now();
   bool still = true;
-  for (executor_core* ex : threaded) {
+  for (executor_core* ex : all) {
     still = ex->await_pause(began + patience_with_hogs, began + patience) && still;
   }
   f(still);

@@ -134,6 +134,9 @@ class executor_core {
  private:
   class pause_guard;
 
+  static void while_paused(const std::vector<executor_core*>& all,
+                           const std::function<void(bool still)>& f);
+
   void join_workers() noexcept;
   void request_pause() noexcept;
   bool await_pause(time_point hogs_until, time_point until) noexcept;

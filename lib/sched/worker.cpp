@@ -493,7 +493,9 @@ void worker::hold_still() noexcept {
     if ((asked & attention_pause) == 0) break;
     futex_wait(attention_, asked);
   }
-  paused.store(0, std::memory_order_release);  // release: as above [W2]
+  // seq_cst: before the next look for requests: who asks for the next pause must not take this one's
+  // stillness for it [W4]
+  paused.store(0, std::memory_order_seq_cst);
 }
 
 // ---- park

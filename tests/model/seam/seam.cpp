@@ -45,9 +45,10 @@ void futex_wake_all(const atomic<std::uint32_t>&) noexcept {
 // ---- sched/monotonic.hpp
 
 time_point monotonic_now() noexcept {
-  // A look at the clock takes longer than any pause or spin: loops until a deadline end at once.
+  // A look at the clock takes longer than any spin, and than any patience with hogs: loops until a
+  // deadline end at once.
   static duration passed{0};
-  return time_point(passed += std::chrono::milliseconds(1));
+  return time_point(passed += std::chrono::milliseconds(20));
 }
 
 // ---- sched/worker.hpp: one word for each simulated thread
