@@ -18,8 +18,8 @@ namespace sd = sluice::detail;
 class fake_reactor final : public sd::reactor {
  public:
   void start(sd::operation& op) noexcept override {
-    started = &op;
     ++inflight_;
+    started.store(&op, std::memory_order_release);  // release: as the lock of a pool's queue
   }
   void cancel(sd::operation& op) noexcept override {
     cancelled = true;
@@ -38,7 +38,7 @@ class fake_reactor final : public sd::reactor {
   std::size_t inflight() const noexcept override { return inflight_; }
   unsigned long syscalls() const noexcept override { return 0; }
 
-  sd::operation* started = nullptr;
+  sd::atomic<sd::operation*> started{nullptr};
   bool cancelled = false;
   std::function<void(sd::operation&)> on_cancel;
 
