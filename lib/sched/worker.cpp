@@ -485,7 +485,7 @@ void worker::serve_inbox() noexcept {
 }
 
 void worker::hold_still() noexcept {
-  paused.store(1, std::memory_order_release);  // release: pairs with while_paused() [W2]
+  paused.store(1, std::memory_order_release);  // release: pairs with is_still() [W2]
   futex_wake_all(paused);
   for (;;) {
     // acquire: pairs with withdraw() [W3]

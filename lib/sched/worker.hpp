@@ -111,7 +111,7 @@ class worker final : public trampoline {
   routine* current = nullptr;                       // owner: the routine that runs
   std::thread thread;                               // executor
   atomic<worker_state> state{worker_state::awake};  // [A3]
-  atomic<std::uint32_t> paused{0};                  // set while it holds still [W2]
+  atomic<std::uint32_t> paused{0};                  // set while it holds still [W2] [W4]
   atomic<std::uint64_t> ticks{0};  // odd while a routine runs; written by the owner [W4]
   atomic<bool> serving{false};     // from the beginning to the end of serve() [W4]
 

@@ -2,19 +2,18 @@
 // An operation in flight, completed by another thread or by its reactor while a stop request is on its
 // way: its routine goes on once, with its result, and nobody looks at the operation afterwards.
 // sched/operation.cpp, inbox.hpp, wait.cpp and worker.cpp, as they are.
-#include "model/support/bench.hpp"
+#include "model/support/awaiter.hpp"
 #include "model/support/check.hpp"
+#include "model/support/place.hpp"
 #include "sched/wait.hpp"
 
 #include <cerrno>
-#include <cstddef>
-#include <new>
 
 namespace {
 
 using namespace sluice::detail;
 using model::run;
-using model_test::bench;
+using model_test::awaiter;
 
 constexpr int result_of_it = 7;
 
@@ -25,107 +24,64 @@ class some_operation final : public operation {
   explicit some_operation(await_site s) noexcept : operation(s, read_kind) {}
 };
 
-/// A routine that awaits one operation on the only worker.
-struct flight {
-  flight() {
-    r.executor = &b.ex;
-    r.hop = &b.worker(0);
-    r.phase.store(routine_phase::live, std::memory_order_relaxed);
-  }
-
-  /// Begins the wait. Returns: whether it was not refused.
+/// A routine that awaits one operation.
+struct flight : awaiter {
+  /// Returns: whether the wait was not refused.
   bool begin() {
-    worker& w = b.become(0);
-    w.end = verdict::parked;
-    op = ::new (room) some_operation(await_site{&r, std::source_location::current()});
-    suspend_on(*op, {});
-    if (w.end != verdict::stopped) return true;
-    refused = true;
-    model::retire(room, sizeof room);
+    suspend_on(op.make(site()), {});
+    if (!refused()) return true;
+    op.leave();
+    finish(ending::stopped);
     return false;
   }
-
-  /// The worker goes on with whatever comes: that is the routine, once.
   void serve() {
-    for (;;) {
-      routine* next = b.worker(0).next();
-      model::require(next == &r && !resumed && !refused, "a routine is resumed twice");
-      resumed = true;
-      result = op->result;
-      stopped = r.unwinding;
-      model::retire(room, sizeof room);
-      r.claim.run();
-    }
+    awaiter::serve([this](bool stopped) {
+      model::require(!stopped || op->result == -ECANCELED,
+                     "a completed result loses to a stop request");
+      model::require(stopped || op->result == result_of_it, "a result is lost");
+      op.leave();
+      finish(stopped ? ending::stopped : ending::done);
+    });
   }
 
-  void check() const {
-    model::require(resumed != refused, "a wake is lost");
-    model::require(refused || stopped || result == result_of_it, "a result is lost");
-    model::require(!stopped || result == -ECANCELED, "a completed result loses to a stop request");
-  }
-
-  bench b{1};
-  routine r;
-  some_operation* op = nullptr;
-  alignas(some_operation) std::byte room[sizeof(some_operation)];
-  bool refused = false;
-  bool resumed = false;
-  bool stopped = false;
-  int result = 0;
+  model_test::place<some_operation> op;
 };
+
+/// `begun()` is called by the worker once the operation is in flight.
+template <class F>
+void meet_stops(run& x, flight& f, int stops, F&& begun) {
+  x.daemon("worker", [&] {
+    if (f.begin()) begun();
+    f.serve();
+  });
+  x.thread("stopper 0", [&] { request_stop(f.r); });
+  if (stops == 2) x.thread("stopper 1", [&] { request_stop(f.r); });
+  x.join();
+  f.check_ended();
+}
 
 [[maybe_unused]] void completed_elsewhere(run& x) {
   flight f;
-  x.daemon("worker", [&] {
-    f.begin();
-    f.serve();
-  });
   x.daemon("pool", [&] {
-    auto& started = f.b.io(0).started;
+    auto& started = f.io().started;
     model::wait_until("an operation", [&] { return started.latest() != nullptr; });
     // An exchange sees the newest. acquire: as the lock of the pool's queue
     complete_remote(*started.exchange(nullptr, std::memory_order_acquire), result_of_it);
   });
-  x.thread("stopper", [&] { request_stop(f.r); });
-  x.join();
-  f.check();
+  meet_stops(x, f, 1, [] {});
 }
 
 [[maybe_unused]] void completed_here(run& x) {
   flight f;
-  x.daemon("worker", [&] {
-    if (f.begin()) complete(*f.op, result_of_it);
-    f.serve();
-  });
-  x.thread("stopper", [&] { request_stop(f.r); });
-  x.join();
-  f.check();
+  meet_stops(x, f, 1, [&] { complete(*f.op, result_of_it); });
 }
 
-/// Only the stop request ends it.
+/// Only a stop request ends it.
+template <int Stops>
 [[maybe_unused]] void cancelled(run& x) {
   flight f;
-  f.b.io(0).on_cancel = [](operation& op) { complete(op, -ECANCELED); };
-  x.daemon("worker", [&] {
-    f.begin();
-    f.serve();
-  });
-  x.thread("stopper", [&] { request_stop(f.r); });
-  x.join();
-  f.check();
-}
-
-[[maybe_unused]] void cancelled_twice(run& x) {
-  flight f;
-  f.b.io(0).on_cancel = [](operation& op) { complete(op, -ECANCELED); };
-  x.daemon("worker", [&] {
-    f.begin();
-    f.serve();
-  });
-  x.thread("stopper 0", [&] { request_stop(f.r); });
-  x.thread("stopper 1", [&] { request_stop(f.r); });
-  x.join();
-  f.check();
+  f.io().on_cancel = [](operation& op) { complete(op, -ECANCELED); };
+  meet_stops(x, f, Stops, [] {});
 }
 
 }  // namespace
@@ -144,9 +100,10 @@ TEST_SUITE("model/operation") {
   }
 
   TEST_CASE("operation: ended by a stop request, or by two") {
-    model_test::holds_both_ways("operation, cancelled", {.preemptions = 4, .stale = 4}, cancelled);
+    model_test::holds_both_ways("operation, cancelled", {.preemptions = 4, .stale = 4},
+                                cancelled<1>);
     model_test::holds_both_ways("operation, cancelled twice", {.preemptions = 3, .stale = 1},
-                                cancelled_twice);
+                                cancelled<2>);
   }
 
   TEST_CASE("operation: an order that is too weak is found") {
@@ -162,7 +119,7 @@ TEST_SUITE("model/operation") {
     model_test::finds("a wake is lost", "operation, a worker is told without an order",
                       {.weaken = {{"worker.cpp", "request", model::changes, seq_cst, relaxed},
                                   {"worker.cpp", "notify", model::changes, seq_cst, relaxed}}},
-                      cancelled);
+                      cancelled<1>);
   }
 }
 
@@ -170,8 +127,8 @@ TEST_SUITE("model/operation") {
 
 TEST_SUITE("model/operation, faulty") {
   TEST_CASE("operation: " MODEL_FAULT " is found") {
-    model_test::finds("", "operation, " MODEL_FAULT, {.preemptions = 2, .membarrier = true},
-                      MODEL_PROGRAM);
+    model_test::finds(MODEL_FINDS, "operation, " MODEL_FAULT,
+                      {.preemptions = 2, .membarrier = true}, MODEL_PROGRAM);
   }
 }
 

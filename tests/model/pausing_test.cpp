@@ -77,43 +77,35 @@ void walk(bench& b, walked& r) {
   });
 }
 
-/// A routine runs twice on a worker that begins and leaves meanwhile.
-[[maybe_unused]] void walk_against_runs(run& x) {
+/// A routine runs twice on a worker that begins and leaves, while the routines are walked.
+/// `walks`: one after the other. `comes_late`: from outside, so that the worker may be parked.
+void walk_meets_runs(run& x, int walks, bool comes_late) {
   bench b(1);
   walked r;
   const body code = yield_once(r, b.worker(0));
-  start(b, r, code);
+  if (comes_late) {
+    x.thread("foreign", [&] { start(b, r, code); });
+  } else {
+    start(b, r, code);
+  }
   x.thread("worker", [&] { serve(b.worker(0)); });
-  x.thread("walker", [&] { walk(b, r); });
-  x.join();
-  model::require(r.value == 3, "a routine is left behind");
-}
-
-/// The same for a routine that comes from outside, so that the worker may be parked.
-[[maybe_unused]] void walk_against_waking(run& x) {
-  bench b(1);
-  walked r;
-  const body code = yield_once(r, b.worker(0));
-  x.thread("foreign", [&] { start(b, r, code); });
-  x.thread("worker", [&] { serve(b.worker(0)); });
-  x.thread("walker", [&] { walk(b, r); });
-  x.join();
-  model::require(r.value == 3, "a routine is left behind");
-}
-
-/// Two pauses, one after the other: a worker on its way out of the first looks still to the second.
-[[maybe_unused]] void walk_twice(run& x) {
-  bench b(1);
-  walked r;
-  const body code = yield_once(r, b.worker(0));
-  start(b, r, code);
-  x.thread("worker", [&] { serve(b.worker(0)); });
-  x.thread("walker", [&] {
-    walk(b, r);
-    walk(b, r);
+  x.thread("walker", [&b, &r, walks] {
+    for (int i = 0; i < walks; ++i)
+      walk(b, r);
   });
   x.join();
   model::require(r.value == 3, "a routine is left behind");
+}
+
+[[maybe_unused]] void walk_against_runs(run& x) {
+  walk_meets_runs(x, 1, false);
+}
+[[maybe_unused]] void walk_against_waking(run& x) {
+  walk_meets_runs(x, 1, true);
+}
+/// A worker on its way out of the first pause looks still to the second.
+[[maybe_unused]] void walk_twice(run& x) {
+  walk_meets_runs(x, 2, false);
 }
 
 }  // namespace

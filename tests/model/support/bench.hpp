@@ -22,7 +22,6 @@ class fake_reactor final : public sd::reactor {
     started.store(&op, std::memory_order_release);  // release: as the lock of a pool's queue
   }
   void cancel(sd::operation& op) noexcept override {
-    cancelled = true;
     if (on_cancel) on_cancel(op);
   }
   void poll(sluice::time_point deadline) noexcept override {
@@ -39,7 +38,6 @@ class fake_reactor final : public sd::reactor {
   unsigned long syscalls() const noexcept override { return 0; }
 
   sd::atomic<sd::operation*> started{nullptr};
-  bool cancelled = false;
   std::function<void(sd::operation&)> on_cancel;
 
  private:
