@@ -257,7 +257,7 @@ void executor_core::end_pause() noexcept {
     w->withdraw(attention_pause);
 }
 
-/// Ends the pause on every way out of while_all_paused().
+/// Ends the pause on every way out of while_paused().
 class executor_core::pause_guard {
  public:
   explicit pause_guard(const std::vector<executor_core*>& all) noexcept : all_(all) {
