@@ -57,7 +57,8 @@ void world::go_on_elsewhere(bool may_stay) noexcept {
     if (t == current_ || !can_run(t)) continue;
     const thread& each = threads_[static_cast<std::size_t>(t)];
     if (each.yielded && each.yielded_at == writes_) {
-      if (waiting == 0) waiting = t;
+      // In turns: one that has read an old value goes on where the others cannot.
+      if (waiting == 0 || (waiting < current_ && t > current_)) waiting = t;
       continue;
     }
     fresh[static_cast<std::size_t>(n++)] = t;
