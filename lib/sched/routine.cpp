@@ -82,7 +82,7 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   r.finished.store(0, std::memory_order_relaxed);
   r.refs.store(2, std::memory_order_relaxed);
   // Live first, then a look whether the executor stops; stop_routines() sets its flag, passes a heavy
-  // barrier, then walks the live ones: one of the two sees the other [A1] [P1].
+  // barrier, then walks the live ones: one of the two sees the other [A1] [P1] [X1].
   light_store(r.phase, routine_phase::live);
   if (ex->is_stopping())
     r.stop_requested.store(true, std::memory_order_relaxed);  // relaxed: as above

@@ -47,9 +47,10 @@ namespace {
 
 /// Holds join_lock: the routine cannot end, so its executor is there.
 bool is_meant(const routine& r, const executor_core* ex) noexcept {
-  // acquire: pairs with spawn(): a live routine's executor is there to be read [P1]. It stays live
-  // while the lock is held.
-  return r.phase.load(std::memory_order_acquire) == routine_phase::live &&
+  // seq_cst: after request_stop_all() has stored its flag, where there is no barrier [X1]; acquire: a
+  // live routine's executor is there to be read [P1]. Both pair with spawn(). It stays live while the
+  // lock is held.
+  return r.phase.load(std::memory_order_seq_cst) == routine_phase::live &&
          (ex == nullptr || r.executor == ex);
 }
 
