@@ -6,9 +6,6 @@
 
 #include <coroutine>
 
-#include <pthread.h>
-#include <signal.h>
-
 namespace {
 
 using namespace sluice::detail;
@@ -52,14 +49,6 @@ body yield_once(walked& r, worker& w) {
   co_await std::suspend_always{};
 }
 
-/// A worker's whole life. The thread that explores keeps its signals.
-void serve(worker& w) {
-  sigset_t before;
-  ::pthread_sigmask(SIG_SETMASK, nullptr, &before);
-  w.serve();
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
-
 void start(bench& b, walked& r, const body& code) {
   r.executor = &b.ex;
   r.leaf = code.frame;
@@ -88,7 +77,7 @@ void walk_meets_runs(run& x, int walks, bool comes_late) {
   } else {
     start(b, r, code);
   }
-  x.thread("worker", [&] { serve(b.worker(0)); });
+  x.thread("worker", [&] { model_test::serve_whole(b.worker(0)); });
   x.thread("walker", [&b, &r, walks] {
     for (int i = 0; i < walks; ++i)
       walk(b, r);

@@ -10,6 +10,9 @@
 #include <cstddef>
 #include <memory>
 
+#include <pthread.h>
+#include <signal.h>
+
 namespace model_test {
 
 namespace sd = sluice::detail;
@@ -51,6 +54,14 @@ struct probe : sd::routine {
   bool pushed = false;         // of the checks, as below
   bool taken = false;
 };
+
+/// A worker's whole life. The thread that explores keeps its signals.
+inline void serve_whole(sd::worker& w) {
+  sigset_t before;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  w.serve();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
 
 /// An executor and its workers, without threads.
 class bench {
