@@ -9,9 +9,10 @@
 // in each frame and a return queue per thread (10 % slower, and a header in each frame).
 #include "coro/frame_alloc.hpp"
 
+#include "base/valgrind.hpp"
+
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -31,12 +32,6 @@ constexpr bool pool_built = false;
 #else
 constexpr bool pool_built = true;
 #endif
-
-/// Whether the process runs on valgrind, which preloads its core into it.
-bool on_valgrind() noexcept {
-  const char* preload = std::getenv("LD_PRELOAD");
-  return preload != nullptr && std::strstr(preload, "vgpreload_core") != nullptr;
-}
 
 bool pooled() noexcept {
   if constexpr (!pool_built) return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "runtime/backend.hpp"
 
+#include "base/valgrind.hpp"
 #include "io/epoll_reactor.hpp"
 #include "io/uring_reactor.hpp"
 
@@ -66,6 +67,10 @@ backend_choice use_epoll(std::string reason, bool fell_back) {
 backend_choice choose_backend(const executor_options& options) {
   wanted w = asked_for(options);
   if (w.which == backend::epoll) return use_epoll(std::move(w.reason), false);
+  if (w.which == backend::automatic && on_valgrind()) {
+    // Valgrind 3.19 runs one thread at a time, and no other while one waits in io_uring_enter(2).
+    return use_epoll("valgrind does not wait for a ring", true);
+  }
   const uring_options ring = ring_of(options);
   try {
     // A ring belongs to the thread that makes it, so this one only tells; the workers make theirs.

@@ -48,30 +48,33 @@ task<int> add(int a, int b) {
   co_return a + b;
 }
 
-/// Sets SLUICE_BACKEND while it lives.
-class backend_variable {
+/// Sets a variable of the environment while it lives; null: it is not there.
+class variable {
  public:
-  explicit backend_variable(const char* value) {
-    const char* old = std::getenv("SLUICE_BACKEND");
-    if (old != nullptr) before_ = std::make_unique<std::string>(old);
-    if (value != nullptr) {
-      ::setenv("SLUICE_BACKEND", value, 1);
-    } else {
-      ::unsetenv("SLUICE_BACKEND");
-    }
+  variable(const char* name, const char* value) : name_(name) {
+    if (const char* old = std::getenv(name)) before_ = std::make_unique<std::string>(old);
+    set(value);
   }
-  backend_variable(const backend_variable&) = delete;
-  backend_variable& operator=(const backend_variable&) = delete;
-  ~backend_variable() {
-    if (before_) {
-      ::setenv("SLUICE_BACKEND", before_->c_str(), 1);
+  variable(const variable&) = delete;
+  variable& operator=(const variable&) = delete;
+  ~variable() { set(before_ ? before_->c_str() : nullptr); }
+
+ private:
+  void set(const char* value) {
+    if (value != nullptr) {
+      ::setenv(name_, value, 1);
     } else {
-      ::unsetenv("SLUICE_BACKEND");
+      ::unsetenv(name_);
     }
   }
 
- private:
+  const char* name_;
   std::unique_ptr<std::string> before_;
+};
+
+/// Sets SLUICE_BACKEND while it lives.
+struct backend_variable : variable {
+  explicit backend_variable(const char* value) : variable("SLUICE_BACKEND", value) {}
 };
 
 }  // namespace
@@ -212,6 +215,15 @@ TEST_SUITE("runtime/run") {
     CHECK_THROWS_WITH_AS(executor({.workers = 1}),
                          "SLUICE_BACKEND=kqueue: not a backend; auto, io_uring or epoll",
                          const std::invalid_argument&);
+  }
+
+  TEST_CASE("executor: on valgrind automatic is epoll and says so") {
+    const backend_variable none(nullptr);
+    const variable preloaded("LD_PRELOAD", "/usr/libexec/valgrind/vgpreload_core-amd64-linux.so");
+    logged.clear();
+    executor ex({.workers = 1, .log = keep_line});
+    CHECK(ex.info().backend == backend::epoll);
+    CHECK(says("sluice: warning: io_uring is not available (valgrind "));
   }
 
   TEST_CASE(
