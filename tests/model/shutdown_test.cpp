@@ -171,8 +171,6 @@ TEST_SUITE("model/shutdown") {
   TEST_CASE("shutdown: a routine starts another, further apart [long]") {
     model_test::holds_both_ways("shutdown, a start", {.preemptions = 3, .stale = 2},
                                 stop_against<start_one>);
-    model_test::holds_both_ways("shutdown, two workers", {.preemptions = 2, .stale = 0},
-                                stop_against<start_two, 2>);
   }
 
   TEST_CASE("shutdown: an order that is too weak is found") {
