@@ -28,7 +28,7 @@ logged() {
 probe() {
   local header=''
   case $1 in
-    g++ | cmake | ccache) command -v "$1" ;;
+    g++ | cmake | ccache | valgrind) command -v "$1" ;;
     git) command -v git ;;
     ninja-build) command -v ninja ;;
     pkg-config) command -v pkg-config ;;

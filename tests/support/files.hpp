@@ -66,11 +66,11 @@ inline std::size_t open_descriptors() {
   return n;
 }
 
-/// Whether workers can have a ring here.
+/// Whether workers can have a ring here, and SLUICE_BACKEND does not say otherwise.
 inline bool has_io_uring() {
   try {
     sluice::executor ex{{.workers = 1, .backend = sluice::backend::io_uring}};
-    return true;
+    return ex.info().backend == sluice::backend::io_uring;
   } catch (const std::system_error&) {
     return false;
   }
