@@ -16,6 +16,7 @@
 #include <sluice/detail/base/immovable.hpp>
 
 #include "base/counters.hpp"
+#include "base/fibre.hpp"
 #include "io/compat.hpp"
 #include "io/ring_faults.hpp"
 #include "sched/monotonic.hpp"
@@ -197,20 +198,5 @@ inline bool ring::in_owner_process() const noexcept {
   // relaxed: written while the process has one thread, before fork() returns in the child
   return process_forks.load(std::memory_order_relaxed) == forks_;
 }
-
-// What the kernel hands from thread to thread, told to ThreadSanitizer: it sees no system call of ours.
-#if defined(SLUICE_TSAN)
-extern "C" void __tsan_acquire(void* address);
-extern "C" void __tsan_release(void* address);
-inline void tsan_acquire(void* address) noexcept {
-  __tsan_acquire(address);
-}
-inline void tsan_release(void* address) noexcept {
-  __tsan_release(address);
-}
-#else
-inline void tsan_acquire(void* /*address*/) noexcept {}
-inline void tsan_release(void* /*address*/) noexcept {}
-#endif
 
 }  // namespace sluice::detail

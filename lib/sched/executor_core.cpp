@@ -167,6 +167,7 @@ void executor_core::inject(routine& r) noexcept {
 }
 
 void executor_core::inject(routine* first, routine* last, std::size_t n) noexcept {
+  const worker_scope as_worker;
   // The routines are live, so the executor is there; once they are pushed they may end, and it may go:
   // it waits for its visitors.
   // relaxed: the push orders it before the routines' end
@@ -204,6 +205,7 @@ std::uint64_t executor_core::live() const noexcept {
   std::uint64_t started = foreign_spawned.load(std::memory_order_acquire);  // acquire: [K1]
   for (const auto& w : workers_)
     started += w->count.spawned.load();
+  if (started == finished) tsan_acquire(this);  // pairs with worker::run()
   return started - finished;
 }
 

@@ -25,6 +25,7 @@ bool says_cancelled(int result) noexcept {
 void resume(operation& op) noexcept {
   routine& r = op.owner();
   r.unwinding = r.must_stop() && says_cancelled(op.result);
+  r.fibre.hand_over();
   op.home->push_back(r);  // published: op may be gone
 }
 
@@ -36,6 +37,9 @@ void suspend_on(operation& op, std::coroutine_handle<> frame) noexcept {
   begin_wait(op, frame);
   op.home = &running_on(r);
   if (!r.claim.arm(claim_word::pinned, r)) return refuse(op, frame);
+  tsan_release(&op);
+  const worker_scope as_worker;
+  tsan_acquire(&op);
   op.home->io->start(op);  // published: op may be gone
 }
 

@@ -61,6 +61,7 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   }
   const bool here = w != nullptr && &w->ex == ex;
   routine& r = new_record(here ? w : nullptr);
+  r.fibre.make({&r, sizeof r}, r.id);
   r.unwinding = r.unwinding_if_asked = r.stopped = r.taken = false;
   r.leaf = s.frame;
   r.root.child = s.frame;

@@ -18,6 +18,8 @@
 #include <sluice/detail/sched/spawn.hpp>
 #include <sluice/detail/sched/wait_point.hpp>
 
+#include "base/fibre.hpp"
+
 #include <cstdint>
 #include <exception>
 #include <source_location>
@@ -51,6 +53,8 @@ struct alignas(cache_line) routine : routine_head {
   std::uint64_t id = 0;               // [S]
   char* name = nullptr;               // [J] owned, null for none
   atomic<std::int64_t> since{0};      // [W] ns of the executor's clock: last park or spawn
+
+  [[no_unique_address]] detail::fibre fibre;  // its own
 
   static routine& of(routine_head& head) noexcept { return static_cast<routine&>(head); }
 };

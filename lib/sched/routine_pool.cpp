@@ -59,6 +59,7 @@ routine_cache::~routine_cache() {
 }
 
 routine* routine_cache::take() {
+  const worker_scope as_worker;
   if (free_ == nullptr) {
     free_ = routine_pool::instance().take(batch);
     count_ = 0;
@@ -70,6 +71,7 @@ routine* routine_cache::take() {
 }
 
 void routine_cache::give(routine* r) noexcept {
+  const worker_scope as_worker;
   r->next = free_;
   free_ = r;
   if (++count_ <= most) return;
@@ -83,6 +85,7 @@ void routine_cache::give(routine* r) noexcept {
 }
 
 std::uint64_t routine_cache::next_id() noexcept {
+  const worker_scope as_worker;
   constexpr std::uint64_t block = 1024;
   if (id_ == id_end_) {
     id_ = routine_pool::instance().take_ids(block);

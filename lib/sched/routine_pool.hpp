@@ -48,8 +48,8 @@ class routine_pool {
   static constexpr std::size_t records_per_slab = 512;  // 64 KiB and a little
 
   struct slab {
-    routine records[records_per_slab];
     slab* next = nullptr;
+    routine records[records_per_slab];
   };
 
   void grow();  // holds lock_

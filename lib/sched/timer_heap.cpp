@@ -18,6 +18,7 @@ constexpr std::uint32_t first_child(std::uint32_t i) {
 }  // namespace
 
 void timer_heap::lock_with_room() {
+  const worker_scope as_worker;
   lock_.lock();
   if (size_ < capacity_) return;
   lock_.unlock();
@@ -35,13 +36,17 @@ void timer_heap::lock_with_room() {
 }
 
 void timer_heap::add(timer_node& t, time_point when) noexcept {
+  const worker_scope as_worker;
+  const unseen_scope unseen;  // the node is its routine's
   t.heap = this;
   sift_up(size_++, {when, &t});
   publish_next();
 }
 
 void timer_heap::remove(timer_node& t) noexcept {
+  const worker_scope as_worker;
   const spin_guard guard(lock_);
+  const unseen_scope unseen;  // as in add()
   if (t.index == timer_node::outside) return;
   take_out(t.index);
   t.index = timer_node::outside;
@@ -53,6 +58,8 @@ routine* timer_heap::expire(time_point now) noexcept {
   routine* first = nullptr;
   routine** link = &first;
   const spin_guard guard(lock_);
+  // Nor does it order anything that a time has come: who has slept knows nothing of what others did.
+  const unseen_scope unseen;
   while (size_ != 0 && slots_[0].when <= now) {
     timer_node& t = *slots_[0].node;
     routine& r = t.wait->owner();

@@ -11,6 +11,8 @@
 #include <sluice/detail/base/spin_lock.hpp>
 #include <sluice/detail/sched/timer_node.hpp>
 
+#include "base/fibre.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -34,7 +36,10 @@ class timer_heap {
   /// The owner, between lock_with_room() and unlock(). The wait is armed in between too, so that
   /// whoever claims it finds the timer in its place.
   void add(timer_node& t, time_point when) noexcept;
-  void unlock() noexcept { lock_.unlock(); }
+  void unlock() noexcept {
+    const worker_scope as_worker;
+    lock_.unlock();
+  }
 
   /// Any worker. Takes a timer out. Nothing if it has been popped.
   void remove(timer_node& t) noexcept;

@@ -121,6 +121,7 @@ void end_stopping(routine& r) noexcept {
 }
 
 void make_runnable(routine& r) noexcept {
+  r.fibre.hand_over();
   worker* w = current_worker();
   if (w != nullptr && &w->ex == r.executor) {
     w->push_next(r);

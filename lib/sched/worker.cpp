@@ -57,7 +57,7 @@ void prepare_thread(int index) noexcept {
 }  // namespace
 
 worker::worker(executor_core& executor, int i, std::uint64_t seed)
-    : ex(executor), index(i), rng(seed) {}
+    : worker_identity{executor, i}, rng(seed) {}
 
 worker::~worker() = default;
 
@@ -239,10 +239,21 @@ void worker::run(routine& r) {
   count.resumed.add();
   r.claim.run();
   enter_routine();
-  // Not before: who has the workers hold still reads it of routines that were claimed when it looked.
-  r.hop = this;
-  run_once(r);
+  {
+    const routine_scope as_routine(r.fibre, desk());
+    // Not before: who has the workers hold still reads it of routines that were claimed when it looked.
+    r.hop = this;
+    run_once(r);
+    tsan_release(&ex);  // pairs with settle()
+  }
   leave_routine();
+}
+
+/// What routines' code touches as it is: the trampoline, and what stands behind it.
+own_memory worker::desk() const noexcept {
+  const auto* const begin = reinterpret_cast<const char*>(static_cast<const trampoline*>(this));
+  const auto* const end = reinterpret_cast<const char*>(&current + 1);
+  return {begin, static_cast<std::size_t>(end - begin)};
 }
 
 /// From here on, who asks the worker to hold still does not wait for it, and leaves the routine that
@@ -340,6 +351,7 @@ void worker::run_frames(routine& r) {
 }
 
 bool worker::ends_turn() noexcept {
+  const worker_scope as_worker;
   awaits_left = awaits_in_a_turn;
   if (ex.is_simulated()) return true;
   if (io->ready() || (timers.next() != time_point::max() && timers.next() <= ex.now())) {
@@ -363,6 +375,7 @@ void worker::finish(routine& r, bool stopped) noexcept {
     stopped = true;
   }
   r.stopped = stopped;
+  r.fibre.end();
   routine* joiner = nullptr;
   std::uint32_t before;
   bool unreferenced;
@@ -387,6 +400,8 @@ void worker::finish(routine& r, bool stopped) noexcept {
   if (before == 2) futex_wake_all(r.finished);
   if (joiner != nullptr) make_runnable(*joiner);
   if (unreferenced) destroy_routine(r);
+  tsan_release(&ex);  // pairs with live()
+  const worker_scope as_worker;
   if (stopped) count.stopped.add();
   count.finished.add();
   ex.routine_ended();
@@ -395,6 +410,7 @@ void worker::finish(routine& r, bool stopped) noexcept {
 // ---- make runnable
 
 void worker::push_next(routine& r) noexcept {
+  const worker_scope as_worker;
   // The simulation takes the turns in any order that could be, not only the usual one.
   if (ex.is_simulated() && rng.below(4) == 0) [[unlikely]] {
     return push_back(r);
@@ -404,6 +420,7 @@ void worker::push_next(routine& r) noexcept {
 }
 
 void worker::push_back(routine& r) noexcept {
+  const worker_scope as_worker;
   if (!queue_.push(&r)) [[unlikely]] {
     overflow(r);
   }
@@ -413,6 +430,7 @@ void worker::push_back(routine& r) noexcept {
 /// Behind all others: where some wait in the shared queue, behind these too. (In the run queue, which
 /// yielding routines keep full, they would overtake those again and again.)
 void worker::push_yielded(routine& r) noexcept {
+  const worker_scope as_worker;
   if (ex.injected.empty()) [[likely]] {
     return push_back(r);
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/counters.hpp"
+#include "base/fibre.hpp"
 #include "base/random.hpp"
 #include "sched/idle.hpp"
 #include "sched/inbox.hpp"
@@ -48,7 +49,13 @@ enum attention : std::uint32_t {
 /// caches forget) stays below 1 %, and nobody waits for longer than behind a poll (poll_every).
 inline constexpr std::uint32_t awaits_in_a_turn = 1024;
 
-class worker final : public trampoline {
+/// Whose worker it is. Stands before the trampoline: see worker::desk().
+struct worker_identity {
+  executor_core& ex;  // immutable
+  const int index;    // immutable
+};
+
+class worker final : public worker_identity, public trampoline {
  public:
   worker(executor_core& executor, int index, std::uint64_t seed);
   worker(const worker&) = delete;
@@ -98,8 +105,8 @@ class worker final : public trampoline {
 
   // --- state; guards: immutable | owner | its own
 
-  executor_core& ex;                                // immutable
-  const int index;                                  // immutable
+  time_point now{};                                 // owner: read when it last polled or parked
+  routine* current = nullptr;                       // owner: the routine that runs
   std::unique_ptr<reactor> io;                      // made by the worker's thread, then immutable
   timer_heap timers;                                // its own lock
   inbox<&operation::inbox_next> stops;              // operations that are asked to stop
@@ -107,8 +114,6 @@ class worker final : public trampoline {
   routine_cache cache;                              // owner
   random rng;                                       // owner
   worker_counters count;                            // written by the owner
-  time_point now{};                                 // owner: read when it last polled or parked
-  routine* current = nullptr;                       // owner: the routine that runs
   std::thread thread;                               // executor
   atomic<worker_state> state{worker_state::awake};  // [A3]
   atomic<std::uint32_t> paused{0};                  // set while it holds still [W2] [W4]
@@ -138,6 +143,7 @@ class worker final : public trampoline {
   void push_yielded(routine& r) noexcept;
   void enter_routine() noexcept;
   void leave_routine() noexcept;
+  own_memory desk() const noexcept;
   bool passes_stop_on(const routine& r) const noexcept;
   void stop_running(routine& r) noexcept;
   void drain() noexcept;

@@ -256,14 +256,14 @@ void chan_core::close() {
     throw_panic("chan: close of closed channel");
   }
   closed_ = true;
-  routine* chain = end_all(receivers_, chan_outcome::closed, nullptr);
+  chan_wait* chain = end_all(receivers_, chan_outcome::closed, nullptr);
   chain = end_all(senders_, chan_outcome::closed, chain);
   lock_.unlock();
   wake_all(chain);
 }
 
 void chan_core::close_recv() noexcept {
-  routine* chain;
+  chan_wait* chain;
   {
     const spin_guard guard(lock_);
     recv_closed_ = true;
@@ -277,21 +277,20 @@ void chan_core::close_nil() {
   throw_panic("chan: close of nil channel");
 }
 
-routine* chan_core::end_all(wait_queue& q, chan_outcome outcome, routine* chain) noexcept {
+chan_wait* chan_core::end_all(wait_queue& q, chan_outcome outcome, chan_wait* chain) noexcept {
   while (chan_wait* w = claim_first(q)) {
     w->outcome = outcome;
-    routine& r = w->owner();
-    r.next = chain;
-    chain = &r;
+    w->next = chain;
+    chain = w;
   }
   return chain;
 }
 
-void chan_core::wake_all(routine* chain) noexcept {
+void chan_core::wake_all(chan_wait* chain) noexcept {
   while (chain != nullptr) {
-    routine* r = chain;
-    chain = std::exchange(r->next, nullptr);
-    make_runnable(*r);
+    chan_wait* w = chain;
+    chain = w->next;
+    make_runnable(w->owner());  // published: *w may be gone
   }
 }
 

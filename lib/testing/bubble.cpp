@@ -64,9 +64,18 @@ class bubble_run::driver final : public simulation {
 
   executor_core& core() noexcept { return core_; }
 
-  time_point now() const noexcept override { return now_; }
-  void settle(wait_point& w) noexcept override { settling_.push_back(&w); }
-  void unsettle(wait_point& w) noexcept override { std::erase(settling_, &w); }
+  time_point now() const noexcept override {
+    const worker_scope as_driver;
+    return now_;
+  }
+  void settle(wait_point& w) noexcept override {
+    const worker_scope as_driver;
+    settling_.push_back(&w);
+  }
+  void unsettle(wait_point& w) noexcept override {
+    const worker_scope as_driver;
+    std::erase(settling_, &w);
+  }
 
   void drive(const routine& main_routine) {
     // relaxed: one thread
@@ -97,6 +106,9 @@ class bubble_run::driver final : public simulation {
     c.seed = seed_;
     c.simulated = this;
     c.on_escape = [this](const escaped& e) {
+      tsan_release(&escaped_);
+      const worker_scope as_driver;
+      tsan_acquire(&escaped_);
       if (!escaped_) escaped_ = e.exception;
     };
     return c;
@@ -134,10 +146,17 @@ class bubble_run::driver final : public simulation {
   bool wake_settled() {
     const std::vector<wait_point*> all = std::exchange(settling_, {});
     for (wait_point* w : all) {
-      routine& r = w->owner();
-      if (r.claim.claim_armed()) core_.inject(r);
+      if (routine* r = claim(*w)) core_.inject(*r);
     }
     return !all.empty();
+  }
+
+  /// Returns: the routine to make runnable, or null. It acquires itself what others did before it is
+  /// woken: in await_resume().
+  static routine* claim(const wait_point& w) noexcept {
+    const unseen_scope unseen;
+    routine& r = w.owner();
+    return r.claim.claim_armed() ? &r : nullptr;
   }
 
   /// Jumps to the earliest deadline.
@@ -197,6 +216,10 @@ bool settle_op::await_suspend(std::coroutine_handle<> frame) {
   if (!r.claim.arm(claim_word::armed, r)) return refuse(*this, frame), true;
   sim->settle(*this);
   return true;
+}
+
+void settle_op::await_resume() const noexcept {
+  tsan_acquire(owner().executor);  // pairs with worker::run()
 }
 
 void settle_op::abandon(wait_point& self) noexcept {

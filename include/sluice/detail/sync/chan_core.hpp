@@ -37,7 +37,7 @@ enum class chan_outcome : unsigned char {
 /// A send or receive that may wait. Lives in the awaiting frame.
 class SLUICE_EXPORT chan_wait : public wait_point {
  public:
-  chan_wait* next = nullptr;  // in the channel's queue; guarded by its lock
+  chan_wait* next = nullptr;  // in the channel's queue, guarded by its lock; then in who ended it's list
   chan_wait* prev = nullptr;
   void* slot = nullptr;                          // where the value is taken from, or constructed
   bool linked = false;                           // guarded by the channel's lock
@@ -105,8 +105,8 @@ class SLUICE_EXPORT chan_core {
   ~chan_core();
 
   static chan_wait* claim_first(wait_queue& q) noexcept;
-  static routine* end_all(wait_queue& q, chan_outcome outcome, routine* chain) noexcept;
-  static void wake_all(routine* chain) noexcept;
+  static chan_wait* end_all(wait_queue& q, chan_outcome outcome, chan_wait* chain) noexcept;
+  static void wake_all(chan_wait* chain) noexcept;
   try_outcome send_locked(void* from, chan_wait*& woken) noexcept;
   try_outcome recv_locked(void* to, chan_wait*& woken) noexcept;
   /// Returns with the lock held, unless it throws. An unbounded channel never blocks.
