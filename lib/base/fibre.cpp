@@ -115,8 +115,7 @@ SLUICE_UNWATCHED void tsan_forget(own_memory m) noexcept {
   forget(reinterpret_cast<std::uintptr_t>(m.begin), m.bytes);
 }
 
-SLUICE_UNWATCHED void fibre::make(own_memory record, std::uint64_t id) noexcept {
-  tsan_forget(record);
+SLUICE_UNWATCHED void fibre::make(std::uint64_t id) noexcept {
   // relaxed: a bound, no more
   if (live.fetch_add(1, std::memory_order_relaxed) >= most_live) {
     live.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as above

@@ -62,8 +62,8 @@ class fibre : immovable {
   /// and runs as its worker: those of one worker are not told from each other.
   static constexpr std::uint32_t most_live = 16384;
 
-  /// By the spawner, who has just taken the record.
-  void make(own_memory record, std::uint64_t id) noexcept;
+  /// By the spawner, when all else of the record is made.
+  void make(std::uint64_t id) noexcept;
 
   /// By who makes the routine runnable, before others can take it on.
   void hand_over() noexcept { tsan_release(this); }
@@ -112,7 +112,7 @@ inline void tsan_forget(own_memory /*m*/) noexcept {}
 
 class fibre {
  public:
-  void make(own_memory /*record*/, std::uint64_t /*id*/) noexcept {}
+  void make(std::uint64_t /*id*/) noexcept {}
   void hand_over() noexcept {}
   void end() noexcept {}
 };

@@ -32,6 +32,7 @@ void add_chain(routine_info& info, const routine& r) {
 
 /// `still`: frames may be looked at.
 routine_info describe(const routine& r, const detail::routine_facts& f, bool still) {
+  const detail::unseen_scope unseen;  // it is with the workers that their pause is ordered
   routine_info info;
   info.id = f.id;
   info.name = f.name;

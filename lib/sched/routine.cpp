@@ -61,7 +61,7 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   }
   const bool here = w != nullptr && &w->ex == ex;
   routine& r = new_record(here ? w : nullptr);
-  r.fibre.make({&r, sizeof r}, r.id);
+  tsan_forget({&r, sizeof r});  // whoever had it before has nothing to do with this one
   r.unwinding = r.unwinding_if_asked = r.stopped = r.taken = false;
   r.leaf = s.frame;
   r.root.child = s.frame;
@@ -88,6 +88,7 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   if (ex->is_stopping())
     r.stop_requested.store(true, std::memory_order_relaxed);  // relaxed: as above
   owned.hand_over();
+  r.fibre.make(r.id);
   if (here) {
     w->count.spawned.add();
     w->push_next(r);

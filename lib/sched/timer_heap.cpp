@@ -15,6 +15,28 @@ constexpr std::uint32_t parent(std::uint32_t i) {
 constexpr std::uint32_t first_child(std::uint32_t i) {
   return i * arity + 1;
 }
+
+// A node is its routine's, which nothing orders with the worker (base/fibre.hpp); so is its wait.
+std::uint32_t index_of(const timer_node& t) noexcept {
+  const unseen_scope unseen;
+  return t.index;
+}
+void set_index(timer_node& t, std::uint32_t i) noexcept {
+  const unseen_scope unseen;
+  t.index = i;
+}
+void set_heap(timer_node& t, timer_heap* h) noexcept {
+  const unseen_scope unseen;
+  t.heap = h;
+}
+
+/// A node that was taken out. Returns: its routine, if the time has ended its wait.
+routine* claim(timer_node& t) noexcept {
+  const unseen_scope unseen;
+  routine& r = t.wait->owner();
+  t.index = timer_node::outside;
+  return r.claim.claim_armed() ? &r : nullptr;
+}
 }  // namespace
 
 void timer_heap::lock_with_room() {
@@ -37,8 +59,7 @@ void timer_heap::lock_with_room() {
 
 void timer_heap::add(timer_node& t, time_point when) noexcept {
   const worker_scope as_worker;
-  const unseen_scope unseen;  // the node is its routine's
-  t.heap = this;
+  set_heap(t, this);
   sift_up(size_++, {when, &t});
   publish_next();
 }
@@ -46,10 +67,10 @@ void timer_heap::add(timer_node& t, time_point when) noexcept {
 void timer_heap::remove(timer_node& t) noexcept {
   const worker_scope as_worker;
   const spin_guard guard(lock_);
-  const unseen_scope unseen;  // as in add()
-  if (t.index == timer_node::outside) return;
-  take_out(t.index);
-  t.index = timer_node::outside;
+  const std::uint32_t i = index_of(t);
+  if (i == timer_node::outside) return;
+  take_out(i);
+  set_index(t, timer_node::outside);
   publish_next();
 }
 
@@ -58,19 +79,16 @@ routine* timer_heap::expire(time_point now) noexcept {
   routine* first = nullptr;
   routine** link = &first;
   const spin_guard guard(lock_);
-  // Nor does it order anything that a time has come: who has slept knows nothing of what others did.
-  const unseen_scope unseen;
   while (size_ != 0 && slots_[0].when <= now) {
     timer_node& t = *slots_[0].node;
-    routine& r = t.wait->owner();
     take_out(0);
-    t.index = timer_node::outside;
     // Under the lock, so that a routine which lost this wait to somebody else, and comes to take the
     // timer out, finds the claim behind it and never in its next wait.
-    if (r.claim.claim_armed()) {
-      *link = &r;
-      link = &r.next;
-    }
+    routine* r = claim(t);
+    if (r == nullptr) continue;
+    *link = r;
+    link = &r->next;
+    r->fibre.hand_over();  // the time alone brings nothing along of what others did
   }
   *link = nullptr;
   publish_next();
@@ -114,6 +132,11 @@ void timer_heap::sift_down(std::uint32_t i, slot s) noexcept {
     i = least;
   }
   place(i, s);
+}
+
+void timer_heap::place(std::uint32_t i, slot s) noexcept {
+  slots_[i] = s;
+  set_index(*s.node, i);
 }
 
 void timer_heap::publish_next() noexcept {

@@ -64,10 +64,7 @@ class timer_heap {
   void sift_up(std::uint32_t i, slot s) noexcept;
   void sift_down(std::uint32_t i, slot s) noexcept;
   void take_out(std::uint32_t i) noexcept;
-  void place(std::uint32_t i, slot s) noexcept {
-    slots_[i] = s;
-    s.node->index = i;
-  }
+  void place(std::uint32_t i, slot s) noexcept;
   void publish_next() noexcept;
 
   mutable spin_lock lock_;

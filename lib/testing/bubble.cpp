@@ -145,14 +145,17 @@ class bubble_run::driver final : public simulation {
 
   bool wake_settled() {
     const std::vector<wait_point*> all = std::exchange(settling_, {});
+    tsan_acquire(&core_);  // pairs with worker::run(): all that has been done comes before
     for (wait_point* w : all) {
-      if (routine* r = claim(*w)) core_.inject(*r);
+      routine* r = claim(*w);
+      if (r == nullptr) continue;
+      r->fibre.hand_over();
+      core_.inject(*r);
     }
     return !all.empty();
   }
 
-  /// Returns: the routine to make runnable, or null. It acquires itself what others did before it is
-  /// woken: in await_resume().
+  /// Returns: the routine to make runnable, or null.
   static routine* claim(const wait_point& w) noexcept {
     const unseen_scope unseen;
     routine& r = w.owner();
@@ -166,6 +169,7 @@ class bubble_run::driver final : public simulation {
       next = std::min(next, w->timers.next());
     if (next == time_point::max()) return false;
     now_ = std::max(now_, next);
+    tsan_acquire(&core_);  // as in wake_settled(), for the routines whose time has come
     return true;
   }
 
@@ -216,10 +220,6 @@ bool settle_op::await_suspend(std::coroutine_handle<> frame) {
   if (!r.claim.arm(claim_word::armed, r)) return refuse(*this, frame), true;
   sim->settle(*this);
   return true;
-}
-
-void settle_op::await_resume() const noexcept {
-  tsan_acquire(owner().executor);  // pairs with worker::run()
 }
 
 void settle_op::abandon(wait_point& self) noexcept {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <stdexcept>
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -156,17 +157,17 @@ TEST_CASE("bubble: what its main routine throws is thrown") {
 }
 
 TEST_CASE("bubble: routines left after a failure are unwound") {
-  int alive = 0;
+  std::atomic<int> alive = 0;
   struct guard {
-    explicit guard(int* n) : n_(n) { ++*n_; }
+    explicit guard(std::atomic<int>* n) : n_(n) { ++*n_; }
     guard(const guard&) = delete;
     ~guard() { --*n_; }
-    int* n_;
+    std::atomic<int>* n_;
   };
   const std::string text = failure_of([&alive]() -> task<> {
     for (int i = 0; i < 5; ++i) {
       go(
-          [](int* n) -> task<> {
+          [](std::atomic<int>* n) -> task<> {
             guard g(n);
             co_await sleep_for(1h);
           },

@@ -63,7 +63,7 @@ class SLUICE_EXPORT settle_op final : public wait_point {
  public:
   explicit settle_op(await_site site) noexcept;
   bool await_suspend(std::coroutine_handle<> frame);
-  void await_resume() const noexcept;
+  void await_resume() const noexcept {}
 
  private:
   static void abandon(wait_point& self) noexcept;
