@@ -205,7 +205,7 @@ std::uint64_t executor_core::live() const noexcept {
   std::uint64_t started = foreign_spawned.load(std::memory_order_acquire);  // acquire: [K1]
   for (const auto& w : workers_)
     started += w->count.spawned.load();
-  if (started == finished) tsan_acquire(this);  // pairs with worker::run()
+  if (started == finished) tsan_acquire(routines_done());  // pairs with worker::finish()
   return started - finished;
 }
 

@@ -240,12 +240,13 @@ void worker::run(routine& r) {
   r.claim.run();
   enter_routine();
   tsan_forget({&r.next, sizeof r.next});  // the queues', which nothing orders with the routine
+  const void* const done = ex.routines_done();
   {
     const routine_scope as_routine(r.fibre, desk());
     // Not before: who has the workers hold still reads it of routines that were claimed when it looked.
     r.hop = this;
     run_once(r);
-    tsan_release(&ex);  // pairs with settle()
+    tsan_release(done);  // pairs with the simulation
   }
   leave_routine();
 }
@@ -401,7 +402,7 @@ void worker::finish(routine& r, bool stopped) noexcept {
   if (before == 2) futex_wake_all(r.finished);
   if (joiner != nullptr) make_runnable(*joiner);
   if (unreferenced) destroy_routine(r);
-  tsan_release(&ex);  // pairs with live()
+  tsan_release(ex.routines_done());  // pairs with live()
   const worker_scope as_worker;
   if (stopped) count.stopped.add();
   count.finished.add();

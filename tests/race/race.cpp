@@ -38,14 +38,14 @@ task<> race_siblings() {
 task<> race_successors() {
   { auto unjoined = go(toucher); }
   for (int i = 0; i < 100; ++i)
-    co_await sluice::this_routine::yield();
+    co_await sluice::yield();
   auto b = go(toucher);
   co_await std::move(b);
 }
 
 task<> race_parent() {
   auto a = go(toucher);
-  co_await sluice::this_routine::yield();
+  co_await sluice::yield();
   touch();
   co_await std::move(a);
 }
@@ -115,14 +115,14 @@ task<> order_buffered() {
 
 /// What came before close is seen by who finds the channel closed.
 task<> order_close() {
-  chan<int> c;
+  chan<int> c(0);
   auto a = go(
       [](chan<int> from) -> task<> {
         co_await from.recv();
         touch();
       },
       c);
-  co_await sluice::this_routine::yield();
+  co_await sluice::yield();
   touch();
   c.close();
   co_await std::move(a);
@@ -138,7 +138,7 @@ task<> order_room() {
         touch();
       },
       c);
-  co_await sluice::this_routine::yield();
+  co_await sluice::yield();
   touch();
   co_await c.recv();
   co_await std::move(a);
