@@ -25,8 +25,9 @@ bool says_cancelled(int result) noexcept {
 void resume(operation& op) noexcept {
   routine& r = op.owner();
   r.unwinding = r.must_stop() && says_cancelled(op.result);
+  worker& home = *op.home;
   r.fibre.hand_over();
-  op.home->push_back(r);  // published: op may be gone
+  home.push_back(r);  // published: op may be gone
 }
 
 }  // namespace

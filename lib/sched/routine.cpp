@@ -38,15 +38,11 @@ class unstarted {
 
 /// A record for a routine that is started here: from the worker's store, else from the pool.
 routine& new_record(worker* w) {
-  if (w != nullptr) {
-    routine* r = w->cache.take();
-    r->id = w->cache.next_id();
-    return *r;
-  }
   routine_pool& pool = routine_pool::instance();
-  routine* r = pool.take(1);
-  r->id = pool.take_ids(1);
-  return *r;
+  routine& r = w != nullptr ? *w->cache.take() : *pool.take(1);
+  tsan_forget({&r, sizeof r});  // who had it before is not ordered with who has it now
+  r.id = w != nullptr ? w->cache.next_id() : pool.take_ids(1);
+  return r;
 }
 
 }  // namespace
@@ -61,7 +57,6 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   }
   const bool here = w != nullptr && &w->ex == ex;
   routine& r = new_record(here ? w : nullptr);
-  tsan_forget({&r, sizeof r});  // whoever had it before has nothing to do with this one
   r.unwinding = r.unwinding_if_asked = r.stopped = r.taken = false;
   r.leaf = s.frame;
   r.root.child = s.frame;
