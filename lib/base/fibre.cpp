@@ -8,9 +8,8 @@
 #  include <cstdio>
 
 #  include <link.h>
-#  include <sched.h>
-
 #  include <sanitizer/tsan_interface.h>
+#  include <sched.h>
 
 // Of the run-time, in no header that goes with all compilers.
 extern "C" {
@@ -51,16 +50,17 @@ struct tls_block {
 
 /// What a thread that runs routines is, or will be again.
 struct places {
-  void* own;           // its context while it runs a routine, else null
-  void* ended;         // of a routine that has ended here: to be destroyed
-  bool has_ended;      // ditto, context or not
-  own_memory desk;     // see routine_scope
-  tls_block tls[16];   // ends with 0 bytes
+  void* own;          // its context while it runs a routine, else null
+  void* ended;        // of a routine that has ended here: to be destroyed
+  bool has_ended;     // ditto, context or not
+  own_memory desk;    // see routine_scope
+  tls_block tls[16];  // ends with 0 bytes
   bool knows_tls;
 };
 constinit thread_local places here{};
 
 atomic<std::uint32_t> live{0};
+atomic<std::uint32_t> off{0};
 atomic<bool> told{false};
 
 void tell_of_limit() noexcept {
@@ -116,6 +116,7 @@ SLUICE_UNWATCHED void tsan_forget(own_memory m) noexcept {
 }
 
 SLUICE_UNWATCHED void fibre::make(std::uint64_t id) noexcept {
+  if (off.load(std::memory_order_relaxed) != 0) return;  // relaxed: set by who spawns, or before
   // relaxed: a bound, no more
   if (live.fetch_add(1, std::memory_order_relaxed) >= most_live) {
     live.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as above
@@ -171,6 +172,14 @@ SLUICE_UNWATCHED worker_scope::worker_scope() noexcept
 
 SLUICE_UNWATCHED worker_scope::~worker_scope() {
   if (left_ != nullptr) change_to(left_, __builtin_frame_address(0), stack_of_worker);
+}
+
+fibres_off::fibres_off() noexcept {
+  off.fetch_add(1, std::memory_order_relaxed);  // relaxed: see make()
+}
+
+fibres_off::~fibres_off() {
+  off.fetch_sub(1, std::memory_order_relaxed);  // relaxed: see make()
 }
 
 SLUICE_UNWATCHED unseen_scope::unseen_scope() noexcept {

@@ -99,6 +99,13 @@ class worker_scope : immovable {
   void* const left_;  // whom to be again; null: no change
 };
 
+/// Routines that are started meanwhile have no fibres: for tests that rely on one worker's turns.
+class fibres_off : immovable {
+ public:
+  fibres_off() noexcept;
+  ~fibres_off();
+};
+
 /// Nothing that the thread does is seen, and it orders nothing.
 class unseen_scope : immovable {
  public:
@@ -123,6 +130,10 @@ struct routine_scope {
 
 struct worker_scope {
   worker_scope() noexcept {}
+};
+
+struct fibres_off {
+  fibres_off() noexcept {}
 };
 
 struct unseen_scope {

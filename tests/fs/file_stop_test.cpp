@@ -7,6 +7,7 @@
 #include "support/files.hpp"
 
 #include <array>
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,7 +32,7 @@ struct pipe_files {
   fs::file reader, writer;
 };
 
-task<> open_and_keep(std::string path, int* opened) {
+task<> open_and_keep(std::string path, std::atomic<int>* opened) {
   auto f = co_await fs::file::open(path, {.write = true, .create = true});
   if (f) ++*opened;
   co_await yield();  // where a stop that came too late for the open takes the file along
@@ -49,7 +50,7 @@ TEST_SUITE_BEGIN("fs/file stop");
 
 TEST_CASE("file: an open that meets a stop request is delivered or undone, never leaked") {
   const std::size_t before = open_descriptors();
-  int opened = 0;
+  std::atomic<int> opened = 0;
   const auto many = [&opened]() -> task<> {
     temp_dir dir;
     std::vector<join_handle<>> all;

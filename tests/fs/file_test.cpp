@@ -6,6 +6,7 @@
 #include "support/files.hpp"
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <span>
@@ -318,9 +319,9 @@ TEST_CASE("file: a routine whose reads are all served from the cache lets others
     temp_dir dir;
     auto f = co_await fs::file::open(dir.put("cached", long_text(1 << 20)));
     REQUIRE(f);
-    bool other_ran = false;
+    std::atomic<bool> other_ran = false;
     auto other = go(
-        [](bool* ran) -> task<> {
+        [](std::atomic<bool>* ran) -> task<> {
           *ran = true;
           co_return;
         },

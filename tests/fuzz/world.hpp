@@ -8,6 +8,7 @@
 
 #include <sluice/chan.hpp>
 
+#include "base/fibre.hpp"
 #include "base/random.hpp"
 #include "fuzz/actor.hpp"
 #include "fuzz/chan_model.hpp"
@@ -148,6 +149,8 @@ class world {
   int live = 0;  // routines that were started and have not left their last frame
 
  private:
+  // The model is of one thread, whose routines take turns.
+  [[no_unique_address]] sluice::detail::fibres_off one_thread_;
   void check_waits(const actor& a);
 
   int steps_;

@@ -36,7 +36,9 @@ task<> race_siblings() {
 
 /// One has ended, and its record and its stack are used again, when the other begins.
 task<> race_successors() {
-  { auto unjoined = go(toucher); }
+  {
+    auto unjoined = go(toucher);
+  }
   for (int i = 0; i < 100; ++i)
     co_await sluice::yield();
   auto b = go(toucher);

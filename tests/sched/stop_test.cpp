@@ -7,6 +7,7 @@
 #include <sluice/routine.hpp>
 #include <sluice/time.hpp>
 
+#include "base/fibre.hpp"
 #include "support/everywhere.hpp"
 #include "support/io_calls.hpp"
 #include "support/unwinding.hpp"
@@ -411,6 +412,7 @@ TEST_SUITE("sched/stop") {
   TEST_CASE("stop: a joiner asked to stop before it hears of a stop is unwound, not told") {
     static int between;  // cancelled after the child had ended, and before the parent went on
     between = 0;
+    const detail::fibres_off one_thread;
     in_bubbles(
         []() -> task<> {
           struct shared {

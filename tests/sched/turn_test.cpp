@@ -10,12 +10,14 @@
 #include <sluice/stats.hpp>
 #include <sluice/time.hpp>
 
+#include "base/fibre.hpp"
 #include "sched/executor_core.hpp"
 #include "support/everywhere.hpp"
 #include "testing/sim_reactor.hpp"
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <vector>
@@ -29,7 +31,7 @@ using std::chrono::microseconds;
 
 namespace {
 
-task<> set(bool* flag) {
+task<> set(std::atomic<bool>* flag) {
   *flag = true;
   co_return;
 }
@@ -41,7 +43,7 @@ task<int> one() {
 /// most.
 template <class Step>
 task<> let_in_beside(Step step) {
-  bool ran = false;
+  std::atomic<bool> ran = false;
   auto other = go(set, &ran);
   std::uint32_t awaits = 0;
   for (; !ran && awaits < 5 * awaits_in_a_turn; ++awaits)
@@ -102,6 +104,7 @@ class bench {
   hand_clock clock;
 
  private:
+  [[no_unique_address]] detail::fibres_off one_thread_;
   detail::core_options options() {
     detail::core_options o;
     o.workers = 1;
@@ -196,7 +199,7 @@ TEST_SUITE("sched/turn") {
         ended.push_back(go(one));
       while (stats().routines.live() != 1)
         co_await yield();
-      bool ran = false;
+      std::atomic<bool> ran = false;
       auto other = go(set, &ran);
       std::uint32_t joined = 0;
       for (; !ran && joined < ended.size(); ++joined)
@@ -232,6 +235,7 @@ TEST_SUITE("sched/turn") {
 
   TEST_CASE(
       "turn: a stop that comes between turns leaves what was awaited, and ends the next wait") {
+    const detail::fibres_off one_thread;
     testing::bubble(
         []() -> task<> {
           std::uint32_t done = 0;
@@ -254,6 +258,7 @@ TEST_SUITE("sched/turn") {
   }
 
   TEST_CASE("turn: more yielding routines than the run queue holds take turns all the same") {
+    const detail::fibres_off one_thread;
     run({.workers = 1}, []() -> task<> {
       constexpr std::size_t routines = 2000;
       constexpr int turns = 20;

@@ -3,9 +3,9 @@
 #include <sluice/sluice.hpp>
 #include <sluice/testing/bubble.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
-#include <atomic>
 #include <string>
 #include <vector>
 
