@@ -253,9 +253,9 @@ void worker::run(routine& r) {
 
 /// What routines' code touches as it is: the trampoline, and what stands behind it.
 own_memory worker::desk() const noexcept {
-  const auto* const begin = reinterpret_cast<const char*>(static_cast<const trampoline*>(this));
-  const auto* const end = reinterpret_cast<const char*>(&current + 1);
-  return {begin, static_cast<std::size_t>(end - begin)};
+  const auto* const first = reinterpret_cast<const char*>(static_cast<const trampoline*>(this));
+  const auto* const last = reinterpret_cast<const char*>(&current + 1);
+  return {first, static_cast<std::size_t>(last - first)};
 }
 
 /// From here on, who asks the worker to hold still does not wait for it, and leaves the routine that
