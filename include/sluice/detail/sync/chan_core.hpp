@@ -37,8 +37,8 @@ enum class chan_outcome : unsigned char {
 /// A send or receive that may wait. Lives in the awaiting frame.
 class SLUICE_EXPORT chan_wait : public wait_point {
  public:
-  chan_wait* next =
-      nullptr;  // in the channel's queue, guarded by its lock; then in who ended it's list
+  // In the channel's queue, guarded by its lock; then in a list of whom to wake.
+  chan_wait* next = nullptr;
   chan_wait* prev = nullptr;
   void* slot = nullptr;                          // where the value is taken from, or constructed
   bool linked = false;                           // guarded by the channel's lock
