@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What does a routine cost: one that is waited for at once, and a million that are waited for after
-// the last was started? Memory is warm: the round that is not counted has used as much.
+// What does a routine cost: one that is waited for at once, a million that are waited for after the last
+// was started, and a million that are started as a range? Memory is warm: the round that is not counted has used as much.
 #include <sluice/go.hpp>
 #include <sluice/runtime.hpp>
+#include <sluice/when_all.hpp>
 
 #include "harness/bench.hpp"
 
@@ -39,6 +40,16 @@ sluice::task<> batch(perf::meter* m, std::uint64_t n) {
   perf::keep(sum);
 }
 
+sluice::task<> range(perf::meter* m, std::uint64_t n) {
+  m->start();
+  const std::vector<std::uint64_t> results = co_await sluice::go_range(n, child);
+  std::uint64_t sum = 0;
+  for (const std::uint64_t r : results)
+    sum += r;
+  m->stop();
+  perf::keep(sum);
+}
+
 const perf::registration spawn_one{{
     .group = "spawn",
     .name = "spawn_one",
@@ -54,6 +65,15 @@ const perf::registration spawn_batch{{
               std::uint64_t n) { sluice::run({.workers = workers}, batch, &m, n); },
     .n = million,
     .aims = {{1, 32.0 / 1004}, {2, 74.0 / 263}},
+}};
+
+const perf::registration spawn_range{{
+    .group = "spawn",
+    .name = "spawn_range",
+    .run = [](perf::meter& m, int workers,
+              std::uint64_t n) { sluice::run({.workers = workers}, range, &m, n); },
+    .n = million,
+    .aims = {{1, 32.0 / 1004}, {2, 46.0 / 263}},
 }};
 
 }  // namespace

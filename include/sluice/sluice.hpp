@@ -7,6 +7,7 @@
 #include <sluice/go.hpp>
 #include <sluice/routine.hpp>
 #include <sluice/task.hpp>
+#include <sluice/when_all.hpp>
 
 // Waiting
 #include <sluice/blocking.hpp>

@@ -50,6 +50,7 @@ struct tls_block {
 
 /// What a thread that runs routines is, or will be again.
 struct places {
+  fibre* is;          // while it runs a routine
   void* own;          // its context while it runs a routine, else null
   void* ended;        // of a routine that has ended here: to be destroyed
   bool has_ended;     // ditto, context or not
@@ -124,9 +125,28 @@ SLUICE_UNWATCHED void fibre::make(std::uint64_t id) noexcept {
     return;
   }
   context_ = ::__tsan_create_fiber(0);
-  char name[32];
-  std::snprintf(name, sizeof name, "routine %llu", static_cast<unsigned long long>(id));
-  ::__tsan_set_fiber_name(context_, name);
+  name(id);
+}
+
+SLUICE_UNWATCHED void fibre::name(std::uint64_t id) noexcept {
+  char text[32];
+  std::snprintf(text, sizeof text, "routine %llu", static_cast<unsigned long long>(id));
+  ::__tsan_set_fiber_name(context_, text);
+}
+
+SLUICE_UNWATCHED void fibre::split(std::uint64_t id, fibre& branch,
+                                   std::uint64_t branch_id) noexcept {
+  // The calls under way are on the stack of the context that the thread is in: that stays.
+  branch.context_ = context_;
+  branch.entered_.store(true,
+                        std::memory_order_relaxed);  // relaxed: of this thread, as what follows
+  here.is = &branch;
+  context_ = nullptr;
+  if (branch.context_ != nullptr) {
+    branch.name(branch_id);
+    make(id);
+  }
+  entered_.store(false, std::memory_order_relaxed);  // relaxed: published as the routine is
 }
 
 SLUICE_UNWATCHED void fibre::end() noexcept {
@@ -136,12 +156,13 @@ SLUICE_UNWATCHED void fibre::end() noexcept {
   entered_.store(false, std::memory_order_relaxed);  // relaxed: nobody takes it on any more
 }
 
-SLUICE_UNWATCHED routine_scope::routine_scope(fibre& f, own_memory desk) noexcept : f_(&f) {
+SLUICE_UNWATCHED routine_scope::routine_scope(fibre& f, own_memory desk) noexcept {
   // A routine can be claimed as soon as its wait is published, by a thread that is still it.
   // acquire: pairs with the release in ~routine_scope()
   while (f.entered_.exchange(true, std::memory_order_acquire))
     ::sched_yield();
   if (!here.knows_tls) find_tls();
+  here.is = &f;
   here.own = ::__tsan_get_current_fiber();
   here.desk = desk;
   void* const context = f.context_ != nullptr ? f.context_ : here.own;
@@ -154,7 +175,8 @@ SLUICE_UNWATCHED routine_scope::~routine_scope() {
   here.own = nullptr;
   change_to(own, __builtin_frame_address(0), stack_of_routine);
   if (!here.has_ended) {
-    f_->entered_.store(false, std::memory_order_release);  // release: pairs with routine_scope()
+    here.is->entered_.store(false,
+                            std::memory_order_release);  // release: pairs with routine_scope()
     return;
   }
   void* const ended = here.ended;

@@ -68,11 +68,17 @@ class fibre : immovable {
   /// By who makes the routine runnable, before others can take it on.
   void hand_over() noexcept { tsan_release(this); }
 
+  /// By a routine that goes on as another one, `branch`, whose record is new: that one is who the thread is, and
+  /// has been; the rest of the routine is one that it makes.
+  void split(std::uint64_t id, fibre& branch, std::uint64_t branch_id) noexcept;
+
   /// By the routine when it has ended, before its record can be another's.
   void end() noexcept;
 
  private:
   friend class routine_scope;
+
+  void name(std::uint64_t id) noexcept;
 
   void* context_ = nullptr;      // the detector's; null: the worker's stands for it
   atomic<bool> entered_{false};  // a thread is it; another that takes the routine on waits
@@ -84,9 +90,6 @@ class routine_scope : immovable {
   /// `desk`: of the worker, and touched by routines' code without a worker_scope.
   routine_scope(fibre& f, own_memory desk) noexcept;
   ~routine_scope();
-
- private:
-  fibre* const f_;
 };
 
 /// The thread is its worker again, though a routine runs. Elsewhere nothing. May be nested.
@@ -121,6 +124,7 @@ class fibre {
  public:
   void make(std::uint64_t /*id*/) noexcept {}
   void hand_over() noexcept {}
+  void split(std::uint64_t /*id*/, fibre& /*branch*/, std::uint64_t /*branch_id*/) noexcept {}
   void end() noexcept {}
 };
 

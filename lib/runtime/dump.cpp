@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Walking the routines' records while the workers hold still.
 #include <sluice/detail/coro/promise_base.hpp>
+#include <sluice/detail/sched/fork.hpp>
 #include <sluice/dump.hpp>
 
 #include "sched/executor_core.hpp"
@@ -24,9 +25,18 @@ using detail::routine_phase;
 void add_chain(routine_info& info, const routine& r) {
   if (r.wait != nullptr) info.chain.push_back(r.wait->site);
   // A routine that was never resumed has one frame, which its `go` names.
-  for (detail::promise_base* f = &detail::promise_base::of(r.leaf); f->link->caller != nullptr;
-       f = f->link->caller) {
-    info.chain.push_back(f->link->site);
+  const detail::promise_base* f = &detail::promise_base::of(r.leaf);
+  for (;;) {
+    const detail::call_link* link = f->link;
+    if (link == &r.root || link == r.branch) return;
+    if (link->caller != nullptr) {
+      info.chain.push_back(link->site);
+      f = link->caller;
+    } else {  // a child of a fork, which is one of the routine's own frames
+      const detail::fork& outer = *static_cast<const detail::fork_child*>(link)->of;
+      info.chain.push_back(outer.site);
+      f = &detail::promise_base::of(outer.frame());
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/asymmetric.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace sluice::detail {
@@ -62,6 +63,15 @@ bool idle_set::remove(int worker) noexcept {
   const std::uint64_t bit = std::uint64_t{1} << (worker % 64);
   // acq_rel: pairs with pick() [D1]
   return (asleep_[worker / 64].fetch_and(~bit, std::memory_order_acq_rel) & bit) != 0;
+}
+
+std::uint32_t idle_set::hungry() const noexcept {
+  // relaxed, both: a hint
+  int n = searching_.load(std::memory_order_relaxed);
+  for (int i = 0; i * 64 < workers_; ++i) {
+    n += std::popcount(asleep_[i].load(std::memory_order_relaxed));
+  }
+  return static_cast<std::uint32_t>(std::max(n, 0));
 }
 
 int idle_set::sleepers() const noexcept {

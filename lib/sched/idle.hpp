@@ -46,6 +46,9 @@ class idle_set {
   /// It will not park, or has woken. Returns: false if it was picked: it is a searcher now.
   [[nodiscard]] bool remove(int worker) noexcept;
 
+  /// How many would take work: those that sleep or search; a hint.
+  std::uint32_t hungry() const noexcept;
+
   /// How many sleep; a snapshot.
   int sleepers() const noexcept;
 

@@ -36,15 +36,6 @@ class unstarted {
   start s_;
 };
 
-/// A record for a routine that is started here: from the worker's store, else from the pool.
-routine& new_record(worker* w) {
-  routine_pool& pool = routine_pool::instance();
-  routine& r = w != nullptr ? *w->cache.take() : *pool.take(1);
-  tsan_forget({&r, sizeof r});  // who had it before is not ordered with who has it now
-  r.id = w != nullptr ? w->cache.next_id() : pool.take_ids(1);
-  return r;
-}
-
 }  // namespace
 
 routine_ref spawn(const start& s, const spawn_site& where) {
@@ -56,32 +47,20 @@ routine_ref spawn(const start& s, const spawn_site& where) {
     ex = &w->ex;
   }
   const bool here = w != nullptr && &w->ex == ex;
-  routine& r = new_record(here ? w : nullptr);
-  r.unwinding = r.unwinding_if_asked = r.stopped = r.taken = false;
+  routine& r = here ? *w->cache.take() : *routine_pool::instance().take(1);
+  if (!here) tsan_forget({&r, sizeof r});  // as routine_cache::take()
+  r.id = here ? w->cache.next_id() : routine_pool::instance().take_ids(1);
+  r.name = where.name != nullptr ? ::strdup(where.name) : nullptr;
   r.leaf = s.frame;
   r.root.child = s.frame;
-  r.root.site = where.at;
-  r.name = where.name != nullptr ? ::strdup(where.name) : nullptr;
-  r.hop = nullptr;
   s.frame.promise().head = &r;
   s.frame.promise().link = &r.root;
-  r.wait = nullptr;
-  r.executor = ex;
   r.box = s.box;
   r.kind = s.kind;
-  r.joiner = nullptr;
-  // relaxed: a figure for dumps
-  r.since.store((here ? w->now : ex->now()).time_since_epoch().count(), std::memory_order_relaxed);
+  r.branch = nullptr;
+  r.refs.store(2, std::memory_order_relaxed);  // relaxed: as what prepare() stores
   r.claim.make_runnable();
-  // relaxed, all three: published by phase and by the queue
-  r.stop_requested.store(false, std::memory_order_relaxed);
-  r.finished.store(0, std::memory_order_relaxed);
-  r.refs.store(2, std::memory_order_relaxed);
-  // Live first, then a look whether the executor stops; stop_routines() sets its flag, passes a heavy
-  // barrier, then walks the live ones: one of the two sees the other [A1] [P1] [X1].
-  light_store(r.phase, routine_phase::live);
-  if (ex->is_stopping())
-    r.stop_requested.store(true, std::memory_order_relaxed);  // relaxed: as above
+  prepare(r, *ex, where.at, here ? w->now : ex->now());
   owned.hand_over();
   r.fibre.make(r.id);
   if (here) {
@@ -92,6 +71,29 @@ routine_ref spawn(const start& s, const spawn_site& where) {
     ex->inject(r);
   }
   return routine_ref(&r);
+}
+
+void prepare(routine& r, executor_core& ex, std::source_location at, time_point now) noexcept {
+  r.unwinding = r.unwinding_if_asked = r.stopped = r.taken = r.asked = false;
+  r.root.site = at;
+  r.hop = nullptr;
+  r.oldest = nullptr;
+  r.wait = nullptr;
+  r.executor = &ex;
+  r.joiner = nullptr;
+  // relaxed: a figure for dumps
+  r.since.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  // relaxed, both: published by phase and by the queue
+  r.stop_requested.store(false, std::memory_order_relaxed);
+  r.finished.store(0, std::memory_order_relaxed);
+  // Live first, then a look whether the executor stops; stop_routines() sets its flag, passes a heavy
+  // barrier, then walks the live ones: one of the two sees the other [A1] [P1] [X1].
+  light_store(r.phase, routine_phase::live);
+  if (ex.is_stopping()) {
+    const spin_guard guard(r.join_lock);
+    r.asked = true;
+    r.stop_requested.store(true, std::memory_order_relaxed);  // relaxed: as above
+  }
 }
 
 void release_routine(routine& r) noexcept {
@@ -109,6 +111,10 @@ void destroy_routine(routine& r) noexcept {
     std::exchange(r.root.child, nullptr).destroy();
   }
   if (start_box* box = std::exchange(r.box, nullptr)) box->drop(box);
+  retire(r);
+}
+
+void retire(routine& r) noexcept {
   {
     // Dumps and stats may be reading it, and finish() may be about to leave it.
     const spin_guard guard(r.join_lock);

@@ -15,6 +15,7 @@
 #include <sluice/detail/base/atomic.hpp>
 #include <sluice/detail/base/spin_lock.hpp>
 #include <sluice/detail/coro/trampoline.hpp>
+#include <sluice/detail/sched/fork.hpp>
 #include <sluice/detail/sched/spawn.hpp>
 #include <sluice/detail/sched/wait_point.hpp>
 
@@ -39,9 +40,14 @@ struct alignas(cache_line) routine : routine_head {
   bool unwinding_if_asked = false;  // [W] with `unwinding`: unless no stop was requested
   bool stopped = false;             // [W], then read by the joiner: ended by a stop
   bool taken = false;               // [W] of the joiner: result or exception has been taken
+  bool at_fork = false;             // [W] goes on with its innermost fork, not with a frame
+  bool asked = false;               // [J] to stop, and not only by a fork that it runs children of
   call_link root;                   // owns the root frame; site: spawn site [S]
   wait_point* wait = nullptr;       // [W] the wait it is in
   routine* next = nullptr;          // link of the queue that holds it
+
+  fork* oldest = nullptr;        // [W] outermost fork with children that have not begun
+  fork_child* branch = nullptr;  // [S] the fork's child that it is, or null
 
   executor_core* executor = nullptr;  // [S]
   start_box* box = nullptr;           // [S] closure and arguments that frames refer to
@@ -60,6 +66,12 @@ struct alignas(cache_line) routine : routine_head {
 };
 
 static_assert(sizeof(routine) <= 2 * cache_line + cache_line, "a record is at most three lines");
+
+/// Makes a free record a live routine's, once its frames, its claim word and what they need are set.
+void prepare(routine& r, executor_core& ex, std::source_location at, time_point now) noexcept;
+
+/// Makes a record that is live, and that nobody refers to, free.
+void retire(routine& r) noexcept;
 
 /// What dumps and stats may know of a routine without a look at its frames.
 struct routine_facts {

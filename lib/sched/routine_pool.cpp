@@ -2,6 +2,7 @@
 #include "sched/routine_pool.hpp"
 
 #include <memory>
+#include <new>
 #include <utility>
 
 namespace sluice::detail {
@@ -67,7 +68,17 @@ routine* routine_cache::take() {
       ++count_;
   }
   --count_;
-  return std::exchange(free_, free_->next);
+  routine* r = std::exchange(free_, free_->next);
+  tsan_forget({r, sizeof *r});  // who had it before is not ordered with who has it now
+  return r;
+}
+
+routine* routine_cache::try_take() noexcept {
+  try {
+    return take();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 
 void routine_cache::give(routine* r) noexcept {

@@ -70,6 +70,7 @@ class routine_cache {
   ~routine_cache();
 
   routine* take();
+  routine* try_take() noexcept;  // null: out of memory
   void give(routine* r) noexcept;
   std::uint64_t next_id() noexcept;
 

@@ -82,8 +82,14 @@ bool end_wait_of(routine& r) noexcept {
 void mark_stop(routine& r, const executor_core* ex) noexcept {
   const spin_guard guard(r.join_lock);
   if (!is_meant(r, ex)) return;
+  r.asked = true;
   // seq_cst: before the heavy barrier and the look at the claim word [A1]
   r.stop_requested.store(true, std::memory_order_seq_cst);
+}
+
+void mark_fork_stop(routine& r) noexcept {
+  const spin_guard guard(r.join_lock);
+  r.stop_requested.store(true, std::memory_order_seq_cst);  // seq_cst: as in mark_stop() [A1]
 }
 
 void claim_stop(routine& r, const executor_core* ex) noexcept {
@@ -95,6 +101,7 @@ void request_stop(routine& r) noexcept {
   {
     const spin_guard guard(r.join_lock);
     if (!is_meant(r, nullptr)) return;
+    r.asked = true;
     r.stop_requested.store(true, std::memory_order_seq_cst);  // seq_cst: as in mark_stop() [A1]
     // A wait that shows is ended at once, without the barrier, which costs 300 ns and interrupts
     // whoever runs: to claim it is proof that the routine has not gone on, and when it does it sees

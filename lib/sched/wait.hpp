@@ -48,6 +48,10 @@ void request_stop(routine& r) noexcept;
 void mark_stop(routine& r, const executor_core* ex) noexcept;
 void claim_stop(routine& r, const executor_core* ex) noexcept;
 
+/// As mark_stop(), for a live routine that runs children of a fork which stops: it goes on behind the
+/// fork, unless it is asked otherwise. Before the fork's last branch has ended.
+void mark_fork_stop(routine& r) noexcept;
+
 /// Drops one reference to a record; the last destroys what is left of the routine.
 void release_routine(routine& r) noexcept;
 

@@ -37,6 +37,8 @@ std::string_view to_string(wait_reason r) noexcept {
       return "close";
     case wait_reason::settle:
       return "settle";
+    case wait_reason::when_all:
+      return "when_all";
   }
   return "unknown";
 }

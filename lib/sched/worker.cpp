@@ -291,11 +291,10 @@ bool spared(routine& r) noexcept {
 
 }  // namespace
 
-/// Whether the exception that a routine ends with is a stop that it was told of by a join, and is
-/// asked to obey itself.
-bool worker::passes_stop_on(const routine& r) const noexcept {
+bool worker::obeys_stop(const routine& r, const result_kind& kind,
+                        std::coroutine_handle<> frame) const noexcept {
   if (!r.must_stop() && !ex.is_stopping()) return false;
-  const std::exception_ptr e = r.kind->exception(r.root.child);
+  const std::exception_ptr e = kind.exception(frame);
   if (e == nullptr) return false;
   try {
     std::rethrow_exception(e);
@@ -308,47 +307,62 @@ bool worker::passes_stop_on(const routine& r) const noexcept {
 
 void worker::run_once(routine& r) {
   current = &r;
-  if (r.unwinding && !spared(r)) [[unlikely]] {
+  if (r.at_fork) {
+    r.unwinding = false;  // it passes the stop on to its children, and waits for them
+  } else if (r.unwinding && !spared(r)) [[unlikely]] {
     if (r.wait->kind->abandon != nullptr) r.wait->kind->abandon(*r.wait);
     stop_running(r);
     return;
   }
   end = verdict::parked;
-  run_frames(r);
+  routine& last = run_frames(r);
   current = nullptr;
   switch (end) {
     case verdict::parked:  // somebody else may run it already
+    case verdict::forked:
       break;
     case verdict::finished:
-      finish(r, false);
+      finish(last, false);
       break;
     case verdict::yielded:
-      r.claim.make_runnable();
-      push_yielded(r);
+      last.claim.make_runnable();
+      push_yielded(last);
       break;
     case verdict::stopped:
-      current = &r;
-      stop_running(r);
+      current = &last;
+      stop_running(last);
       break;
   }
 }
 
 /// Resumes frame after frame until one waits, ends or refuses to wait, or the routine's turn is over:
-/// an await of a task that does not wait spends it, too.
-void worker::run_frames(routine& r) {
-  std::coroutine_handle<> frame = r.leaf;
+/// an await of a task that does not wait spends it, too. Returns: the routine that runs then: `r`, or a
+/// child that has split off from it; in a state as `end` says.
+routine& worker::run_frames(routine& r) {
   awaits_left = awaits_in_a_turn;
+  std::coroutine_handle<> frame = r.leaf;
+  if (r.at_fork) {
+    r.at_fork = false;
+    frame = go_on_with_fork(r);
+    if (!frame) return r;
+  }
   for (;;) {
     trampoline::next = nullptr;
     frame.resume();
     frame = trampoline::next;
-    if (!frame) return;
+    if (!frame) {
+      // Parked: somebody else may run it already, and have it fork.
+      const bool at_end_of_child = end == verdict::finished && current->inner != nullptr;
+      if (end != verdict::forked && !at_end_of_child) return *current;
+      frame = go_on_with_fork(*current);
+      if (!frame) return *current;
+    }
     if (--awaits_left != 0 || !ends_turn()) [[likely]] {
       continue;
     }
-    r.leaf = frame;
+    current->leaf = frame;
     end = verdict::yielded;
-    return;
+    return *current;
   }
 }
 
@@ -372,7 +386,8 @@ void worker::stop_running(routine& r) noexcept {
 }
 
 void worker::finish(routine& r, bool stopped) noexcept {
-  if (!stopped && passes_stop_on(r)) {
+  if (r.branch != nullptr) return finish_branch(r, stopped);
+  if (!stopped && obeys_stop(r, *r.kind, r.root.child)) {
     std::exchange(r.root.child, nullptr).destroy();
     stopped = true;
   }

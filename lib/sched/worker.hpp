@@ -122,6 +122,7 @@ class worker final : public worker_identity, public trampoline {
 
  private:
   friend class executor_core;
+  friend void split_off(promise_base& leaf);
 
   routine* next();
   routine* take_local() noexcept;
@@ -139,12 +140,26 @@ class worker final : public worker_identity, public trampoline {
   void leave_idle(bool woken) noexcept;
   void overflow(routine& r) noexcept;
   void run_once(routine& r);
-  void run_frames(routine& r);
+  routine& run_frames(routine& r);
+  std::coroutine_handle<> go_on_with_fork(routine& r) noexcept;  // fork.cpp, as the next ones
+  fork_child* begin_next(routine& r, fork& op) noexcept;
+  void drop_unbegun(routine& r, fork& op) noexcept;
+  void end_running(routine& r, fork& op, fork_child& c) noexcept;
+  void offer(routine& r) noexcept;
+  bool wants_offers() noexcept;
+  void wake_for_offers() noexcept;
+  void end_stop_of(routine& r) noexcept;
+  void make_branch(routine& b, fork_child& c, std::coroutine_handle<> leaf) noexcept;
+  bool split_waiting(routine& r) noexcept;
+  void finish_branch(routine& r, bool stopped) noexcept;
   void push_yielded(routine& r) noexcept;
   void enter_routine() noexcept;
   void leave_routine() noexcept;
   own_memory desk() const noexcept;
-  bool passes_stop_on(const routine& r) const noexcept;
+  /// Whether the exception that `frame` has ended with is a stop that it was told of by a join, and the
+  /// routine is asked to obey itself.
+  bool obeys_stop(const routine& r, const result_kind& kind,
+                  std::coroutine_handle<> frame) const noexcept;
   void stop_running(routine& r) noexcept;
   void drain() noexcept;
 
@@ -155,6 +170,7 @@ class worker final : public worker_identity, public trampoline {
   std::uint32_t look_every_ = 1;     // owner: routines between two looks at the clock
   std::uint32_t until_look_ = 1;     // owner: routines until the next one
   time_point looked_{};              // owner: the last one
+  std::uint32_t begun_ = 0;          // owner: children of forks
   bool searching_ = false;           // owner: counted in idle_set
   bool in_poll_ = false;             // owner: pushes are announced once, after the poll
   bool woken_ = false;               // owner: woken and nothing found yet

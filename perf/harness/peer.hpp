@@ -36,6 +36,25 @@ inline void keep(const T& value) noexcept {
   asm volatile("" : : "r,m"(value) : "memory");
 }
 
+/// Calls that the naive fib(n) makes, itself included.
+constexpr std::uint64_t fib_calls(unsigned n) noexcept {
+  std::uint64_t before = 1;
+  std::uint64_t calls = 1;
+  for (unsigned i = 1; i < n; ++i) {
+    const std::uint64_t next = before + calls + 1;
+    before = calls;
+    calls = next;
+  }
+  return calls;
+}
+/// The n whose fib(n) makes that many calls.
+constexpr unsigned fib_with(std::uint64_t calls) noexcept {
+  unsigned n = 1;
+  while (fib_calls(n) < calls)
+    ++n;
+  return n;
+}
+
 inline std::uint64_t now_ns() noexcept {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                         std::chrono::steady_clock::now().time_since_epoch())

@@ -6,38 +6,17 @@
 #include <sluice/task.hpp>
 #include <sluice/time.hpp>
 
-#include "model/support/bench.hpp"
 #include "model/support/check.hpp"
-#include "sched/routine_pool.hpp"
+#include "model/support/task_bench.hpp"
 
 #include <cstddef>
-#include <new>
-
-namespace sluice::detail {
-
-// Frames are the heap's: their pool has a program of its own.
-void* frame_allocate(std::size_t size) {
-  return ::operator new(size);
-}
-void frame_free(void* frame, std::size_t size) noexcept {
-  ::operator delete(frame, size);
-}
-
-}  // namespace sluice::detail
 
 namespace {
 
 using namespace sluice::detail;
 using model::run;
 using model_test::bench;
-
-/// Records as they are when a process begins.
-void forget_records() {
-  routine_pool& pool = routine_pool::instance();
-  for (auto* s = pool.slabs_.latest(); s != nullptr;)
-    delete std::exchange(s, s->next);
-  ::new (&pool) routine_pool;
-}
+using model_test::forget_records;
 
 /// An executor that is stopped. Not destroyed where an execution fails: locks may be held.
 struct stopping {

@@ -15,6 +15,9 @@ import (
 var rows = []row{
 	{"spawn_one", timed(spawnOne)},
 	{"spawn_batch", timed(spawnBatch)},
+	{"spawn_range", timed(spawnBatch)},
+	{"skynet_1e6", timed(skynet)},
+	{"fib_30", timed(fib)},
 	{"yield", timed(yield)},
 	{"ping_pong", timed(pingPong)},
 	{"cap128_1x1", timed(func(_ int, n uint64) time.Duration { return stream(n, 1) })},
@@ -57,6 +60,57 @@ func spawnBatch(_ int, n uint64) time.Duration {
 		go child(i)
 	}
 	all.Wait()
+	return time.Since(began)
+}
+
+func skynetNode(sum chan<- uint64, number, size uint64) {
+	if size == 1 {
+		sum <- number
+		return
+	}
+	sums := make(chan uint64)
+	for i := uint64(0); i < 10; i++ {
+		go skynetNode(sums, number+i*(size/10), size/10)
+	}
+	var all uint64
+	for i := 0; i < 10; i++ {
+		all += <-sums
+	}
+	sum <- all
+}
+
+func skynet(_ int, n uint64) time.Duration {
+	sum := make(chan uint64)
+	began := time.Now()
+	go skynetNode(sum, 0, n)
+	sink += <-sum
+	return time.Since(began)
+}
+
+func fibOf(n uint64) uint64 {
+	if n < 2 {
+		return n
+	}
+	var a uint64
+	var both sync.WaitGroup
+	both.Add(1)
+	go func() {
+		a = fibOf(n - 1)
+		both.Done()
+	}()
+	b := fibOf(n - 2)
+	both.Wait()
+	return a + b
+}
+
+// fib makes n calls: 1 for 0 and for 1, and one more than those of the two before it for each other.
+func fib(_ int, n uint64) time.Duration {
+	k := uint64(0)
+	for before, calls := uint64(1), uint64(1); calls < n; k++ {
+		before, calls = calls, before+calls+1
+	}
+	began := time.Now()
+	sink += fibOf(k + 1)
 	return time.Since(began)
 }
 

@@ -32,8 +32,19 @@ inline constexpr bool is_task = false;
 template <class T>
 inline constexpr bool is_task<task<T>> = true;  // a prvalue; an lvalue is not awaitable
 
+/// A call that owns frames, and makes a fork of them: awaited by value, as a task.
+template <class A>
+inline constexpr bool is_fork_call = false;
+
 template <class>
 inline constexpr bool never = false;
+
+/// Makes a routine of the running child of the innermost fork, whose innermost frame is `leaf`'s: it is
+/// about to await an operation. Throws std::bad_alloc.
+SLUICE_EXPORT void split_off(promise_base& leaf);
+
+/// The running child of the routine's innermost fork ends with an exception.
+SLUICE_EXPORT void note_failure(routine_head& routine) noexcept;
 
 /// At the end of a frame: the caller is next, or the routine has finished.
 struct final_awaiter {
@@ -61,8 +72,19 @@ class promise_base {
                                   std::source_location at = std::source_location::current());
 
   template <awaitable_call A>
+    requires(!is_fork_call<std::remove_cvref_t<A>>)
   auto await_transform(A&& call, std::source_location at = std::source_location::current()) {
+    // What waits is a routine: a wait that several children of a fork had a part in would end for one.
+    if (head->inner != nullptr) [[unlikely]] {
+      split_off(*this);
+    }
     return std::forward<A>(call).await_in(await_site{head, at});
+  }
+
+  template <class A>
+    requires is_fork_call<A>
+  auto await_transform(A call, std::source_location at = std::source_location::current()) {
+    return std::move(call).await_in(await_site{head, at});
   }
 
   template <class Other>
@@ -83,10 +105,11 @@ class promise_base {
     }
   }
 
-  /// An exception that comes out of a frame which is being destroyed is a destructor's: the coroutine's
-  /// own handler would swallow it, and leak the frame.
+  /// An exception leaves the coroutine. One that comes out of a frame which is being destroyed is a
+  /// destructor's: the coroutine's own handler would swallow it, and leak the frame.
   void check_exception() const noexcept {
     SLUICE_ASSERT(!head->hop->unwinding, "unwind: destructor threw in a stopped routine");
+    if (link->caller == nullptr && head->inner != nullptr) note_failure(*head);
   }
 
   /// The frame this promise lies in. Holds for every task: promises are aligned to at most 16 bytes,

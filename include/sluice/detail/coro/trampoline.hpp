@@ -15,14 +15,16 @@
 
 namespace sluice::detail {
 
+class fork;
 class promise_base;
 
 /// Why `resume()` returned with no frame to go on with.
 enum class verdict : unsigned char {
   parked,    // the routine waits: somebody else may resume it already, touch nothing of it
-  finished,  // the root frame is at its final suspension point
+  finished,  // the outermost frame is at its final suspension point
   yielded,   // runnable again, behind the others
   stopped,   // a wait was refused because a stop was requested: unwind
+  forked,    // a fork has begun: its first child is next
 };
 
 /// The worker's half of a hop: written by the code that `resume()` runs, read when it returns.
@@ -36,8 +38,9 @@ struct trampoline {
 /// The part of a routine's record that its frames touch. Owned by the worker that runs the routine,
 /// but for `stop_requested`, which anyone may set.
 struct routine_head {
-  trampoline* hop = nullptr;           // of the worker that runs it; set before each resumption
-  std::coroutine_handle<> leaf;        // innermost frame, while parked or runnable
+  trampoline* hop = nullptr;     // of the worker that runs it; set before each resumption
+  std::coroutine_handle<> leaf;  // innermost frame, while parked or runnable
+  fork* inner = nullptr;         // innermost fork whose children are frames of this routine [F2]
   atomic<bool> stop_requested{false};  // "cancelled?": one relaxed load
 
   /// Whether the next wait must stop instead of beginning.
@@ -55,7 +58,7 @@ struct call_link : immovable {
       : child(callee), caller(from), site(at) {}
 
   std::coroutine_handle<> child;   // owned; null once destroyed
-  promise_base* caller = nullptr;  // null at the root of a routine
+  promise_base* caller = nullptr;  // null at the root of a routine, and of a fork's child
   std::source_location site;       // of the co_await, or of the `go`
 };
 
@@ -65,8 +68,8 @@ struct await_site {
   std::source_location at;
 };
 
-/// Destroys the await chain of a stopped routine, innermost frame first, in constant stack; its root
-/// link is left empty. Runs as that routine: destructors see one uncaught exception more.
+/// Destroys the await chain of a stopped routine, innermost frame first, in constant stack, up to a link
+/// without a caller, which is left empty: the routine's root, or that of a child of its innermost fork. Runs as that routine: destructors see one uncaught exception more.
 /// Fatal if a destructor throws.
 void unwind(routine_head& routine) noexcept;
 

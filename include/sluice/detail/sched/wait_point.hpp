@@ -59,6 +59,7 @@ class wait_point : immovable {
 ///   stopping  pinned    object     the request has arrived; the wait goes on until the object ends it
 ///   stopping  claimed   object     the request has arrived and the wait has ended; schedules
 ///   running   claimed   worker     it is made (go), or has yielded: runnable without a wait
+///   running   pinned    routine    it was asked to stop, has told those that it waits for, and waits on
 ///   claimed   running   worker     resumes or unwinds the routine
 /// Every other step is a broken invariant.
 class claim_word {
@@ -103,6 +104,11 @@ class claim_word {
   /// The request has arrived and the wait has ended already.
   void claim_stopping() noexcept {
     word_.store(claimed, std::memory_order_release);  // release: pairs with peek() [C1]
+  }
+
+  /// Begins a wait that goes on whatever is requested.
+  void pin() noexcept {
+    word_.store(pinned, std::memory_order_release);  // release: as arm() [C1]
   }
 
   /// The routine is made, or has yielded: it waits for a worker only.

@@ -24,7 +24,8 @@ enum class wait_reason : unsigned char {
   stat,
   poll,
   close,
-  settle,  // testing::settle()
+  settle,    // testing::settle()
+  when_all,  // for children that are routines of their own
 };
 
 /// Returns: the reason in words, as `dump()` prints it: "chan recv".
