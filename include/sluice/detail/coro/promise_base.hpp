@@ -88,7 +88,7 @@ class promise_base {
   }
 
   template <class Other>
-    requires(!awaitable_call<Other> && !is_task<Other>)
+    requires(!awaitable_call<Other> && !is_task<Other> && !is_fork_call<std::remove_cvref_t<Other>>)
   std::suspend_never await_transform(Other&&) {
     static_assert(never<Other>,
                   "co_await takes a task in the expression that makes it, an operation of the "

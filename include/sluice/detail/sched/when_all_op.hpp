@@ -87,7 +87,7 @@ class [[nodiscard("co_await it")]] when_all_call {
  public:
   explicit when_all_call(std::coroutine_handle<task_promise<T>>... frames) noexcept
       : frames_(frames...) {}
-  when_all_call(const when_all_call&) = delete;
+  when_all_call(const when_all_call&) = delete;  // co_await when_all(...) in one expression
   when_all_call& operator=(const when_all_call&) = delete;
   ~when_all_call() {
     if (!owns_) return;
