@@ -18,14 +18,15 @@ namespace sluice {
 
 /// Runs tasks concurrently and waits for all: `auto [a, b] = co_await when_all(f(x), g(y));`
 ///
-/// The children begin in the order given. One runs as an ordinary call until it first awaits an operation
-/// (a channel, a sleep, a file, ...): then it goes on as a routine of its own and the next one
-/// begins. A worker that has nothing to do takes children that have not begun.
+/// The first begins at once, and runs as an awaited task does, as a part of the awaiting routine, until it
+/// awaits an operation (a channel, a sleep, a file, ...): then it goes on as a routine of its own, with a
+/// number of its own in dumps, and the next one begins. Workers that have nothing to do take children
+/// that have not begun, the last ones first.
 /// Returns: a tuple of the results of those that have one, in order; void if none has.
 /// Errors: the first exception, in time, asks the others to stop, and is rethrown once all have
-///   ended; those that have not begun never do.
-/// Cancellation: a stop of the routine stops the children, and takes effect when all have ended; if
-///   all have results nevertheless, these are delivered.
+///   ended; those that have not begun never do. Exceptions that come later are dropped.
+/// Cancellation: a routine that was asked to stop begins none. A later stop stops the children, and takes
+///   effect when all have ended; if all have results nevertheless, these are delivered.
 /// Lifetime: what the tasks refer to has to live until the end of the co_await expression: locals and
 ///   temporaries of the caller may be passed by reference.
 /// Threads: children may run at the same time, on any worker of the executor.
@@ -42,7 +43,8 @@ detail::when_all_call<T...> when_all(task<T>... children) {
 ///   is called as const. Kept until all have ended.
 /// Returns: a vector of the n results, in order (T default-constructible and movable); void for task<>.
 /// Errors, cancellation: as above.
-/// Cost: frames are made as the children begin: as many at a time as there are children that wait.
+/// Cost: frames are made as the children begin: as many at a time as there are children that wait. One
+///   allocation for the results.
 template <class F>
   requires detail::indexed_task<F>
 task<detail::range_result_t<F>> when_all(std::size_t n, F f) {

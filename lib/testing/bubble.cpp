@@ -145,8 +145,7 @@ class bubble_run::driver final : public simulation {
 
   bool wake_settled() {
     const std::vector<wait_point*> all = std::exchange(settling_, {});
-    tsan_acquire(
-        core_.routines_done());  // pairs with worker::run(): all that has been done comes before
+    tsan_acquire(core_.routines_done());  // pairs with worker::run(): all that was done is before
     for (wait_point* w : all) {
       routine* r = claim(*w);
       if (r == nullptr) continue;
@@ -170,8 +169,7 @@ class bubble_run::driver final : public simulation {
       next = std::min(next, w->timers.next());
     if (next == time_point::max()) return false;
     now_ = std::max(now_, next);
-    tsan_acquire(
-        core_.routines_done());  // as in wake_settled(), for the routines whose time has come
+    tsan_acquire(core_.routines_done());  // as in wake_settled(), for those whose time has come
     return true;
   }
 

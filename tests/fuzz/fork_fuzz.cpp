@@ -22,6 +22,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -53,6 +54,9 @@ struct tree_error : std::runtime_error {
 
 /// One tree. The counts are of all that happened in it.
 struct tree {
+  explicit tree(bool is_virtual) noexcept : in_bubble(is_virtual) {}
+
+  const bool in_bubble;  // where time is virtual: there nodes sleep
   std::atomic<bool> cancelled{false};
   std::atomic<int> wrong{0};  // the line that says so
   std::atomic<long> returned{0};
@@ -107,13 +111,13 @@ std::uint64_t result_of(std::uint64_t seed) {
   return seed * 31 + 7;
 }
 
-task<> wait_somehow(generator& rng) {
+task<> wait_somehow(const tree& t, generator& rng) {
   switch (rng.below(6)) {
     case 0:
       co_await yield();
       break;
     case 1:
-      co_await sleep_for(std::chrono::microseconds(rng.below(40)));
+      if (t.in_bubble) co_await sleep_for(std::chrono::microseconds(rng.below(40)));
       break;
     case 2:
       co_await blocking([] {});
@@ -170,7 +174,7 @@ task<std::uint64_t> node(tree* t, fork_record* in, std::uint64_t seed, int depth
   }
   const std::uint32_t steps = rng.below(4);
   for (std::uint32_t i = 0; i != steps; ++i) {
-    co_await wait_somehow(rng);
+    co_await wait_somehow(*t, rng);
     if (depth > 0 && --t->budget > 0 && rng.below(2) == 0) {
       co_await fork_some(*t, *in, rng, depth - 1);
     }
@@ -188,11 +192,11 @@ task<> root(tree* t, std::uint64_t seed) {
 }
 
 /// Grows one tree, which it may cancel.
-task<> grow(tree* t, std::uint64_t seed, bool in_bubble) {
+task<> grow(tree* t, std::uint64_t seed) {
   generator rng(seed ^ 0x9E3779B97F4A7C15u);
   join_handle<> h = go(root, t, seed);
   if (rng.below(2) == 0) {
-    if (in_bubble) {
+    if (t->in_bubble) {
       co_await sleep_for(std::chrono::microseconds(rng.below(200)));
     } else {
       for (std::uint32_t n = rng.below(100); n != 0; --n)
@@ -236,8 +240,8 @@ TEST_SUITE("fuzz/forks") {
       will.now_runs(seed);
       dog.progress();
       counted::reset();
-      tree t;
-      testing::bubble([&t, seed] { return grow(&t, seed, true); },
+      tree t(true);
+      testing::bubble([&t, seed] { return grow(&t, seed); },
                       {.seed = seed, .workers = 1 + static_cast<int>(seed % 4)});
       all.add(t);
       CAPTURE(seed);
@@ -263,10 +267,12 @@ TEST_SUITE("fuzz/forks") {
       executor ex({.workers = workers});
       constexpr std::uint64_t batches = rounds(60);
       for (std::uint64_t i = 0; i != batches; ++i) {
-        std::vector<tree> trees(16);
+        std::deque<tree> trees;
+        for (int j = 0; j != 16; ++j)
+          trees.emplace_back(false);
         std::vector<join_handle<>> handles;
         for (std::size_t j = 0; j != trees.size(); ++j) {
-          handles.push_back(ex.go(grow, &trees[j], fresh + 16 * i + j, false));
+          handles.push_back(ex.go(grow, &trees[j], fresh + 16 * i + j));
         }
         for (join_handle<>& h : handles)
           std::move(h).get();

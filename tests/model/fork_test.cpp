@@ -176,9 +176,7 @@ template <auto Body>
 #if !defined(MODEL_FAULT)
 
 TEST_SUITE("model/fork") {
-  TEST_CASE("fork: children that yield, on one worker and on two") {
-    model_test::holds_both_ways("fork, one worker", {.preemptions = 3, .stale = 2},
-                                fork_of<both_yield, 1>);
+  TEST_CASE("fork: children that yield") {
     model_test::holds_both_ways("fork, two workers", {.preemptions = 2, .stale = 1},
                                 fork_of<both_yield, 2>);
     model_test::holds_both_ways("fork, one waits", {.preemptions = 2, .stale = 1},

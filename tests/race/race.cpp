@@ -3,14 +3,13 @@
 // stands between the two accesses. tests/race/CMakeLists.txt says which cases are to be reported.
 #include <sluice/sluice.hpp>
 
-#include <chrono>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 namespace {
 
-using namespace std::chrono_literals;
 using sluice::chan;
 using sluice::go;
 using sluice::task;
@@ -52,16 +51,23 @@ task<> race_parent() {
   co_await std::move(a);
 }
 
-/// A routine that others wake knows nothing of what third ones did.
-task<> race_sleep() {
-  auto a = go([]() -> task<> {
-    touch();
-    co_await sluice::sleep_for(1ms);
-  });
-  auto b = go([]() -> task<> {
-    co_await sluice::sleep_for(50ms);
-    touch();
-  });
+/// The one comes after the other for sure, and is not told so by anything that orders.
+task<> race_later() {
+  std::atomic<bool> touched = false;
+  auto a = go(
+      [](std::atomic<bool>* t) -> task<> {
+        touch();
+        t->store(true, std::memory_order_relaxed);  // relaxed: tells, and orders nothing
+        co_return;
+      },
+      &touched);
+  auto b = go(
+      [](const std::atomic<bool>* t) -> task<> {
+        while (!t->load(std::memory_order_relaxed))  // relaxed: as above
+          co_await sluice::yield();
+        touch();
+      },
+      &touched);
   co_await std::move(a);
   co_await std::move(b);
 }
@@ -155,7 +161,7 @@ constexpr named cases[] = {
     {"race_siblings", race_siblings},
     {"race_successors", race_successors},
     {"race_parent", race_parent},
-    {"race_sleep", race_sleep},
+    {"race_later", race_later},
     {"race_before_receive", race_before_receive},
     {"order_join", order_join},
     {"order_rendezvous", order_rendezvous},

@@ -69,8 +69,8 @@ struct await_site {
 };
 
 /// Destroys the await chain of a stopped routine, innermost frame first, in constant stack, up to a link
-/// without a caller, which is left empty: the routine's root, or that of a child of its innermost fork. Runs as that routine: destructors see one uncaught exception more.
-/// Fatal if a destructor throws.
+/// without a caller (of the routine, or of a child of its innermost fork), which is left empty. Runs as that
+/// routine: destructors see one uncaught exception more. Fatal if a destructor throws.
 void unwind(routine_head& routine) noexcept;
 
 }  // namespace sluice::detail
