@@ -67,7 +67,8 @@ struct alignas(cache_line) routine : routine_head {
 
 static_assert(sizeof(routine) <= 2 * cache_line + cache_line, "a record is at most three lines");
 
-/// Makes a free record a live routine's, once its frames, its claim word and what they need are set.
+/// Makes a free record a live routine's, once its frames, its claim word and what they need are set. In a
+/// free one `inner`, `oldest`, `branch` and `at_fork` are null and false: forks end before their routine.
 void prepare(routine& r, executor_core& ex, std::source_location at, time_point now) noexcept;
 
 /// Makes a record that is live, and that nobody refers to, free.

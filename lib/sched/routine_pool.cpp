@@ -59,18 +59,11 @@ routine_cache::~routine_cache() {
   routine_pool::instance().give(free_, last);
 }
 
-routine* routine_cache::take() {
-  const worker_scope as_worker;
-  if (free_ == nullptr) {
-    free_ = routine_pool::instance().take(batch);
-    count_ = 0;
-    for (routine* r = free_; r != nullptr; r = r->next)
-      ++count_;
-  }
-  --count_;
-  routine* r = std::exchange(free_, free_->next);
-  tsan_forget({r, sizeof *r});  // who had it before is not ordered with who has it now
-  return r;
+void routine_cache::refill() {
+  free_ = routine_pool::instance().take(batch);
+  count_ = 0;
+  for (routine* r = free_; r != nullptr; r = r->next)
+    ++count_;
 }
 
 routine* routine_cache::try_take() noexcept {
@@ -93,16 +86,6 @@ void routine_cache::give(routine* r) noexcept {
   routine* first = std::exchange(free_, last->next);
   count_ -= most / 2;
   routine_pool::instance().give(first, last);
-}
-
-std::uint64_t routine_cache::next_id() noexcept {
-  const worker_scope as_worker;
-  constexpr std::uint64_t block = 1024;
-  if (id_ == id_end_) {
-    id_ = routine_pool::instance().take_ids(block);
-    id_end_ = id_ + block;
-  }
-  return id_++;
 }
 
 }  // namespace sluice::detail

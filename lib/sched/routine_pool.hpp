@@ -7,10 +7,12 @@
 
 #include <sluice/detail/base/spin_lock.hpp>
 
+#include "base/fibre.hpp"
 #include "sched/routine.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace sluice::detail {
 
@@ -69,14 +71,33 @@ class routine_cache {
   routine_cache& operator=(const routine_cache&) = delete;
   ~routine_cache();
 
-  routine* take();
+  routine* take() {
+    const worker_scope as_worker;
+    if (free_ == nullptr) [[unlikely]] {
+      refill();
+    }
+    --count_;
+    routine* r = std::exchange(free_, free_->next);
+    tsan_forget({r, sizeof *r});  // who had it before is not ordered with who has it now
+    return r;
+  }
   routine* try_take() noexcept;  // null: out of memory
   void give(routine* r) noexcept;
-  std::uint64_t next_id() noexcept;
+  std::uint64_t next_id() noexcept {
+    const worker_scope as_worker;
+    if (id_ == id_end_) [[unlikely]] {
+      id_ = routine_pool::instance().take_ids(ids);
+      id_end_ = id_ + ids;
+    }
+    return id_++;
+  }
 
  private:
   static constexpr std::size_t batch = 64;
   static constexpr std::size_t most = 256;
+  static constexpr std::uint64_t ids = 1024;
+
+  void refill();
 
   routine* free_ = nullptr;
   std::size_t count_ = 0;
