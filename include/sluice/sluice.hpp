@@ -9,6 +9,10 @@
 #include <sluice/task.hpp>
 #include <sluice/when_all.hpp>
 
+// Structure and cancellation
+#include <sluice/boundary.hpp>
+#include <sluice/context.hpp>
+
 // Waiting
 #include <sluice/blocking.hpp>
 #include <sluice/chan.hpp>

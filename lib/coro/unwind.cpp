@@ -32,18 +32,21 @@ class unwinding_mark {
 
 }  // namespace
 
-void unwind(routine_head& routine) noexcept {
+bool unwind(routine_head& routine, const call_link* last) noexcept {
   const unwinding_mark mark;
   routine.hop->unwinding = true;
   promise_base* frame = &promise_base::of(routine.leaf);
-  while (frame != nullptr) {
-    call_link* link = frame->link;
-    promise_base* caller = link->caller;  // read before: the promise dies with its frame
-    const std::coroutine_handle<> doomed = std::exchange(link->child, nullptr);
+  const call_link* link = nullptr;
+  while (frame != nullptr && (link == nullptr || link != last)) {
+    call_link& l = *frame->link;
+    promise_base* caller = l.caller;  // read before: the promise dies with its frame
+    const std::coroutine_handle<> doomed = std::exchange(l.child, nullptr);
     doomed.destroy();
+    link = &l;
     frame = caller;
   }
   routine.hop->unwinding = false;
+  return last != nullptr && link == last;
 }
 
 }  // namespace sluice::detail

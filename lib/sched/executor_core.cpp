@@ -5,6 +5,7 @@
 
 #include "base/asymmetric.hpp"
 #include "base/futex.hpp"
+#include "sched/cancel_node.hpp"
 #include "sched/wait.hpp"
 
 #include <algorithm>
@@ -151,6 +152,8 @@ void executor_core::stop_workers() noexcept {
     if (w->thread.joinable()) w->request(attention_exit);
   }
   join_workers();
+  for (auto& w : workers_)
+    end_contexts(w->timers.clear(), errc::canceled);
   blocking.stop();
   for (auto& w : workers_)
     w->io.reset();  // after the pool, whose threads may send operations home

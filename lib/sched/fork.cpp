@@ -193,6 +193,7 @@ void worker::make_branch(routine& b, fork_child& c, std::coroutine_handle<> leaf
   b.kind = c.kind;
   b.branch = &c;
   prepare(b, ex, op.site, now);
+  if (context_node* n = membership_of(routine::of(*op.head)).node) join_context(b, *n);
   count.spawned.add();
   // In the list before it is anywhere else: who stops the fork marks what is in the list. A stop of the
   // routine itself, or of a fork further out, reaches the branch when the routine comes to wait for it.
@@ -274,6 +275,7 @@ void worker::finish_branch(routine& r, bool stopped) noexcept {
   routine* waiter = op.end_branch(c, e, stopped);  // if it is null the fork may be gone
   if (drop != nullptr) drop(c);
   r.branch = nullptr;
+  if (r.node != nullptr) leave_context(r);
   r.fibre.end();
   retire(r);
   if (waiter != nullptr) make_runnable(*waiter);
@@ -403,7 +405,7 @@ void worker::end_stop_of(routine& r) noexcept {
   // Under the lock, for who stops a fork marks the routine after the fork: what is overlooked here comes
   // after this.
   const spin_guard guard(r.join_lock);
-  if (r.asked) return;
+  if (is_stop_due(r)) return;
   for (const fork* f = r.inner; f != nullptr; f = f->outer_) {
     if (f->is_stopping()) return;
   }

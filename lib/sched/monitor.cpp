@@ -2,6 +2,7 @@
 #include "sched/monitor.hpp"
 
 #include "base/futex.hpp"
+#include "sched/cancel_node.hpp"
 #include "sched/executor_core.hpp"
 
 #include <pthread.h>
@@ -72,11 +73,13 @@ bool monitor::look_round(std::vector<look>& last) noexcept {
 
 void monitor::rescue(worker& w) noexcept {
   if (routine* r = w.steal_next()) ex_.inject(*r);
-  for (routine* r = w.timers.expire(ex_.now()); r != nullptr;) {
+  const due_timers due = w.timers.expire(ex_.now());
+  for (routine* r = due.routines; r != nullptr;) {
     routine* following = std::exchange(r->next, nullptr);
     ex_.inject(*r);
     r = following;
   }
+  end_contexts(due.contexts, errc::deadline_exceeded);
   if (w.has_stealable()) ex_.notify();
 }
 

@@ -88,6 +88,15 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   r.refs.store(2, std::memory_order_relaxed);  // relaxed: as what set_up() stores
   r.claim.make_runnable();
   set_up(r, *ex, where.at, here ? w->now : ex->now());
+  context_node* context = nullptr;
+  if (where.context != nullptr) {
+    context = where.context->get();
+  } else if (where.executor == nullptr && w->current != nullptr) {
+    context = membership_of(*w->current).node;
+  }
+  if (context != nullptr) [[unlikely]] {
+    join_context(r, *context);
+  }
   owned.hand_over();
   r.fibre.make(r.id);
   if (here) {

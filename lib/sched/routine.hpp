@@ -15,6 +15,7 @@
 #include <sluice/detail/base/atomic.hpp>
 #include <sluice/detail/base/spin_lock.hpp>
 #include <sluice/detail/coro/trampoline.hpp>
+#include <sluice/detail/sched/boundary.hpp>
 #include <sluice/detail/sched/fork.hpp>
 #include <sluice/detail/sched/spawn.hpp>
 #include <sluice/detail/sched/wait_point.hpp>
@@ -31,9 +32,10 @@ class executor_core;
 
 enum class routine_phase : unsigned char { free, live, done };
 
-struct alignas(cache_line) routine : routine_head {
+struct alignas(cache_line) routine : context_member, routine_head {
   // Guards: [W] the worker that runs it, or whoever has claimed its wait; [J] join_lock;
   // [S] written at spawn, immutable while live; atomics as said.
+  // context_member::node: the context it was started in [S].
   claim_word claim;
   atomic<routine_phase> phase{routine_phase::free};  // [P1]
   bool unwinding = false;                            // [W] go on by unwinding, not by resuming
@@ -41,10 +43,13 @@ struct alignas(cache_line) routine : routine_head {
   bool stopped = false;             // [W], then read by the joiner: ended by a stop
   bool taken = false;               // [W] of the joiner: result or exception has been taken
   bool at_fork = false;             // [W] goes on with its innermost fork, not with a frame
-  bool asked = false;               // [J] to stop, and not only by a fork that it runs children of
+  bool asked = false;               // [J] to stop: it, and not a context or a fork of its own
+  mutable spin_lock join_lock;      // guards the changes of `phase` from live, and to free, too
   call_link root;                   // owns the root frame; site: spawn site [S]
   wait_point* wait = nullptr;       // [W] the wait it is in
   routine* next = nullptr;          // link of the queue that holds it
+
+  boundary* within = nullptr;  // written by [W] under [J]: the innermost boundary whose task runs
 
   fork* oldest = nullptr;        // [W] outermost fork with children that have not begun
   fork_child* branch = nullptr;  // [S] the fork's child that it is, or null
@@ -53,7 +58,6 @@ struct alignas(cache_line) routine : routine_head {
   start_box* box = nullptr;           // [S] closure and arguments that frames refer to
   const result_kind* kind = nullptr;  // [S]
   wait_point* joiner = nullptr;       // [J]
-  mutable spin_lock join_lock;        // guards the changes of `phase` from live, and to free, too
   atomic<std::uint32_t> finished{0};  // 0 no, 1 yes, 2 no and a thread blocks on it [J1]
   atomic<std::uint32_t> refs{0};      // itself while live, and its handle
   std::uint64_t id = 0;               // [S]
@@ -68,8 +72,22 @@ struct alignas(cache_line) routine : routine_head {
 static_assert(sizeof(routine) <= 2 * cache_line + cache_line, "a record is at most three lines");
 
 /// Makes a free record a live routine's, once its frames, its claim word and what they need are set. In a
-/// free one `inner`, `oldest`, `branch` and `at_fork` are null and false: forks end before their routine.
+/// free one `inner`, `oldest`, `branch`, `at_fork`, `within` and the context are null and false: forks and
+/// boundaries end before their routine.
 void prepare(routine& r, executor_core& ex, std::source_location at, time_point now) noexcept;
+
+/// Makes a live routine that does not run yet a member of the context.
+void join_context(routine& r, context_node& node) noexcept;
+
+/// Where the routine stands in the tree of contexts: its membership in the innermost one.
+inline const context_member& membership_of(const routine& r) noexcept {
+  const context_member* m = r.within != nullptr ? r.within->governing() : nullptr;
+  return m != nullptr ? *m : r;
+}
+
+/// Holds join_lock. Whether there is a reason to stop besides forks that it runs children of: it was asked
+/// to, or its context is cancelled.
+bool is_stop_due(const routine& r) noexcept;
 
 /// Makes a record that is live, and that nobody refers to, free.
 void retire(routine& r) noexcept;

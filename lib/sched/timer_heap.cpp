@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "sched/timer_heap.hpp"
 
+#include <sluice/detail/base/assert.hpp>
+
 #include "sched/routine.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::detail {
 
@@ -28,6 +31,14 @@ void set_index(timer_node& t, std::uint32_t i) noexcept {
 void set_heap(timer_node& t, timer_heap* h) noexcept {
   const unseen_scope unseen;
   t.heap = h;
+}
+
+/// A node that was taken out. Returns: it, if it is a context's.
+context_deadline* as_context(timer_node& t) noexcept {
+  const unseen_scope unseen;
+  if (t.wait != nullptr) return nullptr;
+  t.index = timer_node::outside;
+  return &static_cast<context_deadline&>(t);
 }
 
 /// A node that was taken out. Returns: its routine, if the time has ended its wait.
@@ -64,24 +75,31 @@ void timer_heap::add(timer_node& t, time_point when) noexcept {
   publish_next();
 }
 
-void timer_heap::remove(timer_node& t) noexcept {
+bool timer_heap::remove(timer_node& t) noexcept {
   const worker_scope as_worker;
   const spin_guard guard(lock_);
   const std::uint32_t i = index_of(t);
-  if (i == timer_node::outside) return;
+  if (i == timer_node::outside) return false;
   take_out(i);
   set_index(t, timer_node::outside);
   publish_next();
+  return true;
 }
 
-routine* timer_heap::expire(time_point now) noexcept {
-  if (next() > now) return nullptr;
-  routine* first = nullptr;
-  routine** link = &first;
+due_timers timer_heap::expire(time_point now) noexcept {
+  due_timers due;
+  if (next() > now) return due;
+  routine** link = &due.routines;
+  context_deadline** context_link = &due.contexts;
   const spin_guard guard(lock_);
   while (size_ != 0 && slots_[0].when <= now) {
     timer_node& t = *slots_[0].node;
     take_out(0);
+    if (context_deadline* d = as_context(t)) {
+      *context_link = d;
+      context_link = &d->next_due;
+      continue;
+    }
     // Under the lock, so that a routine which lost this wait to somebody else, and comes to take the
     // timer out, finds the claim behind it and never in its next wait.
     routine* r = claim(t);
@@ -91,6 +109,19 @@ routine* timer_heap::expire(time_point now) noexcept {
     r->fibre.hand_over();  // the time alone brings nothing along of what others did
   }
   *link = nullptr;
+  *context_link = nullptr;
+  publish_next();
+  return due;
+}
+
+context_deadline* timer_heap::clear() noexcept {
+  context_deadline* first = nullptr;
+  const spin_guard guard(lock_);
+  for (; size_ != 0; --size_) {
+    context_deadline* d = as_context(*slots_[size_ - 1].node);
+    SLUICE_ASSERT(d != nullptr, "timers: a routine still sleeps");
+    d->next_due = std::exchange(first, d);
+  }
   publish_next();
   return first;
 }

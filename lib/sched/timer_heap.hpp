@@ -21,6 +21,18 @@ namespace sluice::detail {
 
 struct routine;
 
+/// A deadline of a context.
+struct context_deadline : timer_node {
+  context_deadline() noexcept = default;
+  context_deadline* next_due = nullptr;
+};
+
+/// What is due: routines whose waits were claimed, earliest first, linked by `next`, and contexts.
+struct due_timers {
+  routine* routines = nullptr;
+  context_deadline* contexts = nullptr;
+};
+
 /// Invariants, guarded by lock_:
 ///   I1  slots_[i].node->index == i; the parent's deadline is not later than a child's
 ///   I2  next_ is the earliest deadline, or time_point::max()
@@ -41,12 +53,14 @@ class timer_heap {
     lock_.unlock();
   }
 
-  /// Any worker. Takes a timer out. Nothing if it has been popped.
-  void remove(timer_node& t) noexcept;
+  /// Any thread. Takes a timer out. Returns: false if it has been popped.
+  bool remove(timer_node& t) noexcept;
 
-  /// Pops what is due and claims its waits. Returns: the routines to schedule, earliest first,
-  /// linked by `next`; null if none.
-  [[nodiscard]] routine* expire(time_point now) noexcept;
+  /// Pops what is due and claims its waits.
+  [[nodiscard]] due_timers expire(time_point now) noexcept;
+
+  /// Pops all; only contexts can be left, when no routine is.
+  [[nodiscard]] context_deadline* clear() noexcept;
 
   /// The earliest deadline, or time_point::max(). Exact for the owner.
   time_point next() const noexcept {

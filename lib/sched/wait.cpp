@@ -84,7 +84,14 @@ void mark_stop(routine& r, const executor_core* ex) noexcept {
   if (!is_meant(r, ex)) return;
   r.asked = true;
   // seq_cst: before the heavy barrier and the look at the claim word [A1]
-  r.stop_requested.store(true, std::memory_order_seq_cst);
+  if (is_stop_due(r)) r.stop_requested.store(true, std::memory_order_seq_cst);
+}
+
+bool stop_member(routine& r, const context_member& m) noexcept {
+  const spin_guard guard(r.join_lock);
+  if (&membership_of(r) != &m) return true;
+  r.stop_requested.store(true, std::memory_order_seq_cst);  // seq_cst: as in mark_stop() [A1]
+  return end_wait_of(r);
 }
 
 void mark_fork_stop(routine& r) noexcept {
@@ -102,6 +109,7 @@ void request_stop(routine& r) noexcept {
     const spin_guard guard(r.join_lock);
     if (!is_meant(r, nullptr)) return;
     r.asked = true;
+    if (!is_stop_due(r)) return;                              // it is shielded, and stops later
     r.stop_requested.store(true, std::memory_order_seq_cst);  // seq_cst: as in mark_stop() [A1]
     // A wait that shows is ended at once, without the barrier, which costs 300 ns and interrupts
     // whoever runs: to claim it is proof that the routine has not gone on, and when it does it sees

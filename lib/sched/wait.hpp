@@ -48,9 +48,18 @@ void request_stop(routine& r) noexcept;
 void mark_stop(routine& r, const executor_core* ex) noexcept;
 void claim_stop(routine& r, const executor_core* ex) noexcept;
 
+/// Asks a routine to stop because the context of which `m` is its membership is cancelled. Holds the lock
+/// of the context's members. Nothing if the routine is in another context meanwhile, which it has entered
+/// in this one: it sees that it must stop when it leaves that.
+/// Returns: false if it did not wait: to be called again after a heavy_barrier().
+[[nodiscard]] bool stop_member(routine& r, const context_member& m) noexcept;
+
 /// As mark_stop(), for a live routine that runs children of a fork which stops: it goes on behind the
 /// fork, unless it is asked otherwise. Before the fork's last branch has ended.
 void mark_fork_stop(routine& r) noexcept;
+
+/// The routine has ended, or never was: it is no member of its context any more. Requires: it is in one.
+void leave_context(routine& r) noexcept;
 
 /// Drops one reference to a record; the last destroys what is left of the routine.
 void release_routine(routine& r) noexcept;

@@ -39,6 +39,10 @@ std::string_view to_string(wait_reason r) noexcept {
       return "settle";
     case wait_reason::when_all:
       return "when_all";
+    case wait_reason::context_done:
+      return "context done";
+    case wait_reason::group:
+      return "group";
   }
   return "unknown";
 }

@@ -7,6 +7,7 @@
 
 #include "base/asymmetric.hpp"
 #include "base/futex.hpp"
+#include "sched/cancel_node.hpp"
 #include "sched/executor_core.hpp"
 #include "sched/wait.hpp"
 
@@ -218,7 +219,8 @@ void worker::look_at_clock() noexcept {
 }
 
 void worker::expire_timers() noexcept {
-  routine* r = timers.expire(now);
+  const due_timers due = timers.expire(now);
+  routine* r = due.routines;
   // The one that is due longest is next, for it has waited already, unless a hand-over is under way;
   // others wait for their turn, lest a storm of timers keep out all else.
   if (r != nullptr && run_next_.empty()) {
@@ -231,6 +233,7 @@ void worker::expire_timers() noexcept {
     push_back(*r);
     r = following;
   }
+  end_contexts(due.contexts, errc::deadline_exceeded);
 }
 
 // ---- run
@@ -307,45 +310,52 @@ bool worker::obeys_stop(const routine& r, const result_kind& kind,
 
 void worker::run_once(routine& r) {
   current = &r;
-  if (r.at_fork) {
-    r.unwinding = false;  // it passes the stop on to its children, and waits for them
-  } else if (r.unwinding && !spared(r)) [[unlikely]] {
-    if (r.wait->kind->abandon != nullptr) r.wait->kind->abandon(*r.wait);
-    stop_running(r);
-    return;
-  }
   end = verdict::parked;
-  routine& last = run_frames(r);
-  current = nullptr;
-  switch (end) {
-    case verdict::parked:  // somebody else may run it already
-    case verdict::forked:
-      break;
-    case verdict::finished:
-      finish(last, false);
-      break;
-    case verdict::yielded:
-      last.claim.make_runnable();
-      push_yielded(last);
-      break;
-    case verdict::stopped:
-      current = &last;
-      stop_running(last);
-      break;
+  std::coroutine_handle<> frame = first_frame(r);
+  for (;;) {
+    if (!frame) return;
+    routine& last = run_frames(frame);
+    current = nullptr;
+    switch (end) {
+      case verdict::parked:  // somebody else may run it already
+      case verdict::forked:
+        return;
+      case verdict::finished:
+        return finish(last, false);
+      case verdict::yielded:
+        last.claim.make_runnable();
+        return push_yielded(last);
+      case verdict::stopped:
+        current = &last;
+        end = verdict::parked;
+        frame = stop_running(last);
+    }
   }
 }
 
-/// Resumes frame after frame until one waits, ends or refuses to wait, or the routine's turn is over:
-/// an await of a task that does not wait spends it, too. Returns: the routine that runs then: `r`, or a
-/// child that has split off from it; in a state as `end` says.
-routine& worker::run_frames(routine& r) {
+/// The frame to begin with. Null: the routine waits again, or has ended.
+std::coroutine_handle<> worker::first_frame(routine& r) {
   awaits_left = awaits_in_a_turn;
-  std::coroutine_handle<> frame = r.leaf;
   if (r.at_fork) {
     r.at_fork = false;
-    frame = go_on_with_fork(r);
-    if (!frame) return r;
+    r.unwinding = false;  // it passes the stop on to its children, and waits for them
+    const std::coroutine_handle<> frame = go_on_with_fork(r);
+    if (frame) return frame;
+    if (end == verdict::stopped) return stop_running(r);
+    current = nullptr;
+    return nullptr;
   }
+  if (r.unwinding && !spared(r)) [[unlikely]] {
+    if (r.wait->kind->abandon != nullptr) r.wait->kind->abandon(*r.wait);
+    if (std::exchange(r.unwinding, false)) return stop_running(r);
+  }
+  return r.leaf;
+}
+
+/// Resumes frame after frame until one waits, ends or refuses to wait, or the routine's turn is over:
+/// an await of a task that does not wait spends it, too. Returns: the routine that runs then: the one that
+/// began, or a child that has split off from it; in a state as `end` says.
+routine& worker::run_frames(std::coroutine_handle<> frame) {
   for (;;) {
     trampoline::next = nullptr;
     frame.resume();
@@ -379,10 +389,16 @@ bool worker::ends_turn() noexcept {
          !ex.injected.empty();
 }
 
-void worker::stop_running(routine& r) noexcept {
-  unwind(r);
+/// Unwinds a routine up to the boundary where it goes on. Returns: the frame that does; null: it has ended.
+std::coroutine_handle<> worker::stop_running(routine& r) noexcept {
+  while (unwind(r, r.within)) {
+    boundary& b = *r.within;
+    if (b.stop()) return b.caller->frame();
+    r.leaf = b.caller->frame();
+  }
   current = nullptr;
   finish(r, true);
+  return nullptr;
 }
 
 void worker::finish(routine& r, bool stopped) noexcept {
@@ -392,6 +408,9 @@ void worker::finish(routine& r, bool stopped) noexcept {
     stopped = true;
   }
   r.stopped = stopped;
+  if (r.node != nullptr) [[unlikely]] {
+    leave_context(r);
+  }
   r.fibre.end();
   routine* joiner = nullptr;
   std::uint32_t before;

@@ -140,7 +140,8 @@ class worker final : public worker_identity, public trampoline {
   void leave_idle(bool woken) noexcept;
   void overflow(routine& r) noexcept;
   void run_once(routine& r);
-  routine& run_frames(routine& r);
+  std::coroutine_handle<> first_frame(routine& r);
+  routine& run_frames(std::coroutine_handle<> frame);
   std::coroutine_handle<> go_on_with_fork(routine& r) noexcept;  // fork.cpp, as the next ones
   fork_child* begin_next(routine& r, fork& op) noexcept;
   void drop_unbegun(routine& r, fork& op) noexcept;
@@ -160,7 +161,7 @@ class worker final : public worker_identity, public trampoline {
   /// routine is asked to obey itself.
   bool obeys_stop(const routine& r, const result_kind& kind,
                   std::coroutine_handle<> frame) const noexcept;
-  void stop_running(routine& r) noexcept;
+  std::coroutine_handle<> stop_running(routine& r) noexcept;
   void drain() noexcept;
 
   ready_queue queue_;

@@ -45,7 +45,8 @@ struct sleeper : awaiter {
   });
   x.thread("monitor", [&] {
     for (int i = 0; i < 2; ++i) {
-      if (routine* r = s.worker().timers.expire(sluice::time_point::max())) s.b.ex.inject(*r);
+      if (routine* r = s.worker().timers.expire(sluice::time_point::max()).routines)
+        s.b.ex.inject(*r);
     }
   });
   x.thread("stopper", [&] { request_stop(s.r); });

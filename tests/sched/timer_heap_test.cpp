@@ -50,7 +50,7 @@ struct sleeper {
 
 std::vector<routine*> expire(timer_heap& h, std::int64_t now) {
   std::vector<routine*> all;
-  for (routine* r = h.expire(time_point(duration(now))); r != nullptr;) {
+  for (routine* r = h.expire(time_point(duration(now))).routines; r != nullptr;) {
     routine* next = r->next;
     all.push_back(r);
     r = next;

@@ -32,9 +32,14 @@ inline constexpr bool is_task = false;
 template <class T>
 inline constexpr bool is_task<task<T>> = true;  // a prvalue; an lvalue is not awaitable
 
-/// A call that owns frames, and makes a fork of them: awaited by value, as a task.
+/// Calls that own frames are awaited by value, as a task is: what makes a fork of them, and what makes a
+/// boundary.
 template <class A>
 inline constexpr bool is_fork_call = false;
+template <class A>
+inline constexpr bool is_boundary_call = false;
+template <class A>
+inline constexpr bool owns_frames = is_fork_call<A> || is_boundary_call<A>;
 
 template <class>
 inline constexpr bool never = false;
@@ -72,7 +77,7 @@ class promise_base {
                                   std::source_location at = std::source_location::current());
 
   template <awaitable_call A>
-    requires(!is_fork_call<std::remove_cvref_t<A>>)
+    requires(!owns_frames<std::remove_cvref_t<A>>)
   auto await_transform(A&& call, std::source_location at = std::source_location::current()) {
     // What waits is a routine: a wait that several children of a fork had a part in would end for one.
     if (head->inner != nullptr) [[unlikely]] {
@@ -82,13 +87,18 @@ class promise_base {
   }
 
   template <class A>
-    requires is_fork_call<A>
+    requires owns_frames<A>
   auto await_transform(A call, std::source_location at = std::source_location::current()) {
+    if constexpr (is_boundary_call<A>) {
+      if (head->inner != nullptr) [[unlikely]] {
+        split_off(*this);
+      }
+    }
     return std::move(call).await_in(await_site{head, at});
   }
 
   template <class Other>
-    requires(!awaitable_call<Other> && !is_task<Other> && !is_fork_call<std::remove_cvref_t<Other>>)
+    requires(!awaitable_call<Other> && !is_task<Other> && !owns_frames<std::remove_cvref_t<Other>>)
   std::suspend_never await_transform(Other&&) {
     static_assert(never<Other>,
                   "co_await takes a task in the expression that makes it, an operation of the "

@@ -68,9 +68,10 @@ struct await_site {
   std::source_location at;
 };
 
-/// Destroys the await chain of a stopped routine, innermost frame first, in constant stack, up to a link
-/// without a caller (of the routine, or of a child of its innermost fork), which is left empty. Runs as that
-/// routine: destructors see one uncaught exception more. Fatal if a destructor throws.
-void unwind(routine_head& routine) noexcept;
+/// Destroys the await chain of a stopped routine, innermost frame first, in constant stack, up to `last` or
+/// to a link without a caller (of the routine, or of a child of its innermost fork), which is left empty. Runs
+/// as that routine: destructors see one uncaught exception more. Fatal if a destructor throws.
+/// Returns: whether it came to `last`.
+bool unwind(routine_head& routine, const call_link* last = nullptr) noexcept;
 
 }  // namespace sluice::detail

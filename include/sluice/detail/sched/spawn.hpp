@@ -4,6 +4,7 @@
 
 #include <sluice/config.hpp>
 #include <sluice/detail/coro/promise_base.hpp>
+#include <sluice/detail/sched/context_node.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -76,6 +77,9 @@ struct spawn_site {
   executor_core* executor;     // null: the running worker's
   std::source_location at;     // the `go`
   const char* name = nullptr;  // the routine's name; copied
+  // The routine's context; null: that of who starts it, if it is a routine of the same executor, else
+  // the background.
+  const context_ref* context = nullptr;
 };
 
 /// Starts a routine. Panics without an executor, given or running.

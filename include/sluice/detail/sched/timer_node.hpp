@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A deadline in a worker's timer heap. Lives in the waiting frame.
+// A deadline in a worker's timer heap. Lives in the waiting frame, or in a context.
 #pragma once
 
 #include <sluice/clock.hpp>
@@ -17,9 +17,12 @@ struct timer_node : immovable {
 
   static constexpr std::uint32_t outside = ~std::uint32_t{0};
 
-  wait_point* wait;               // whose wait the deadline ends
+  wait_point* wait;               // whose wait the deadline ends; null: it is a context_deadline
   timer_heap* heap = nullptr;     // the heap it was put into; immutable while armed
   std::uint32_t index = outside;  // place in that heap; guarded by the heap's lock
+
+ protected:
+  timer_node() noexcept : wait(nullptr) {}
 };
 
 }  // namespace sluice::detail

@@ -19,7 +19,8 @@ struct wait_kind {
   wait_reason reason;
 
   /// A stop request has claimed the wait: takes the wait point out of its object's queue, on the
-  /// worker that will unwind the routine, before any frame is destroyed. Null: nothing to undo.
+  /// worker that will unwind the routine, before any frame is destroyed. One that finds what was waited
+  /// for takes routine::unwinding back. Null: nothing to undo.
   void (*abandon)(wait_point&) noexcept;
 
   /// For waits that a stop request cannot end by itself (claim_word::pinned): asks the object to

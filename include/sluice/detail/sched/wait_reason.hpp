@@ -24,8 +24,10 @@ enum class wait_reason : unsigned char {
   stat,
   poll,
   close,
-  settle,    // testing::settle()
-  when_all,  // for children that are routines of their own
+  settle,        // testing::settle()
+  when_all,      // for children that are routines of their own
+  context_done,  // context::done()
+  group,         // for the routines of an errgroup
 };
 
 /// Returns: the reason in words, as `dump()` prints it: "chan recv".

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Waiting for a context to be cancelled.
+#pragma once
+
+#include <sluice/config.hpp>
+#include <sluice/detail/sched/context_node.hpp>
+#include <sluice/detail/sched/op_call.hpp>
+#include <sluice/detail/sched/wait_point.hpp>
+
+#include <coroutine>
+
+namespace sluice::detail {
+
+class SLUICE_EXPORT context_done_op final : public wait_point, private list_link {
+ public:
+  context_done_op(await_site site, const context_node* node) noexcept;
+  bool await_suspend(std::coroutine_handle<> frame) noexcept;
+  void await_resume() const noexcept {}
+
+ private:
+  friend class cancel_node;
+  static void abandon(wait_point& self) noexcept;
+  static const wait_kind done_kind;
+
+  cancel_node* governor_;
+};
+
+}  // namespace sluice::detail

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+#include "sched/cancel_node.hpp"
+
+#include <sluice/detail/base/assert.hpp>
+#include <sluice/detail/sched/boundary_op.hpp>
+
+#include "base/asymmetric.hpp"
+#include "sched/executor_core.hpp"
+#include "sched/wait.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::detail {
+
+namespace {
+
+// Members that a cancel ends before it lets others have the lock: some microseconds.
+constexpr int members_in_a_go = 64;
+
+routine& owner_of(context_member& of_boundary) noexcept {
+  return routine::of(static_cast<boundary&>(of_boundary).head());
+}
+
+}  // namespace
+
+// ---- references
+
+void context_ref::release(context_node* n) noexcept {
+  // A chain of parents goes in a loop, not by recursion.
+  while (n != nullptr) {
+    // acq_rel: release what this side did; the last acquires what all did [O1]
+    if (n->refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    context_node* parent = n->parent_.take();
+    delete n;
+    n = parent;
+  }
+}
+
+context_ref::context_ref(const context_ref& o) noexcept : node_(o.node_) {
+  if (node_ != nullptr) node_->retain();
+}
+
+context_node::~context_node() = default;
+
+const void* context_node::find(const void* key) const noexcept {
+  for (const context_node* n = this; n != nullptr; n = n->parent()) {
+    if (n->key_ == key) return n->value_;
+  }
+  return nullptr;
+}
+
+// ---- making one
+
+namespace {
+
+time_point earliest(const context_ref& parent, time_point deadline) noexcept {
+  return std::min(deadline, deadline_of(parent.get()));
+}
+
+}  // namespace
+
+cancel_node::cancel_node(context_ref parent, time_point deadline) noexcept
+    : context_node(parent, this), deadline_(earliest(parent, deadline)), timer_(*this) {}
+
+cancel_node::~cancel_node() {
+  SLUICE_DASSERT(!is_linked(), "context: ended while its parent has it");
+}
+
+void cancel_node::join_parent() noexcept {
+  cancel_node* up = parent() != nullptr ? parent()->governor() : nullptr;
+  if (up == nullptr) return;
+  if (!up->add(up->children_, *this)) {
+    const context_end e = up->end();
+    cancel(static_cast<errc>(e.err.value()), e.cause);
+  } else if (is_cancelled()) {
+    leave_parent();  // cancelled before it was there to be taken out
+  }
+}
+
+void cancel_node::leave_parent() noexcept {
+  if (cancel_node* up = parent() != nullptr ? parent()->governor() : nullptr) up->remove(*this);
+}
+
+void cancel_node::arm(worker& w, std::error_code cause) {
+  timer_.cause = cause;
+  w.timers.lock_with_room();
+  retain();
+  w.timers.add(timer_, deadline_);
+  w.timers.unlock();
+  {
+    const worker_scope as_worker;
+    const spin_guard guard(lock_);
+    if (timed_ == timer_state::none) timed_ = timer_state::armed;
+  }
+  if (is_cancelled()) disarm();
+}
+
+// ---- members
+
+bool cancel_node::add(link_list& list, list_link& m) noexcept {
+  const worker_scope as_worker;
+  const spin_guard guard(lock_);
+  if (cancelled_.load(std::memory_order_relaxed)) return false;  // relaxed: under the lock
+  list.push_back(m);
+  return true;
+}
+
+bool cancel_node::add_waiter(context_done_op& w, bool& refused) noexcept {
+  routine& r = w.owner();
+  refused = false;
+  const worker_scope as_worker;
+  const spin_guard guard(lock_);
+  if (cancelled_.load(std::memory_order_relaxed)) return false;  // relaxed: under the lock
+  waiters_.push_back(w);
+  if (r.claim.arm(claim_word::armed, r)) return true;
+  static_cast<list_link&>(w).unlink();
+  refused = true;
+  return false;
+}
+
+void cancel_node::remove(list_link& m) noexcept {
+  const worker_scope as_worker;
+  const spin_guard guard(lock_);
+  if (m.is_linked()) m.unlink();
+}
+
+// ---- cancel
+
+void cancel_node::cancel(errc err, std::error_code cause) noexcept {
+  const worker_scope as_worker;
+  if (!close(err, cause ? cause : make_error_code(err))) return;
+  leave_parent();
+  cancel_node* last = this;
+  bool overlooked = false;
+  for (cancel_node* n = this; n != nullptr; n = n->next_) {
+    n->disarm();
+    overlooked |= n->end_members(last);
+  }
+  if (overlooked) heavy_barrier();  // between the requests and the second looks [A1]
+  for (cancel_node* n = this; n != nullptr;) {
+    n->end_overlooked();
+    cancel_node* next = std::exchange(n->next_, nullptr);
+    const context_ref drop(n);
+    n = next;
+  }
+}
+
+/// Returns: whether this call is the one that cancels it; it is counted then.
+bool cancel_node::close(errc err, std::error_code cause) noexcept {
+  const spin_guard guard(lock_);
+  if (cancelled_.load(std::memory_order_relaxed)) return false;  // relaxed: under the lock
+  end_ = {err, cause};
+  retain();
+  cancelled_.store(true, std::memory_order_release);  // release: pairs with is_cancelled() [O2]
+  return true;
+}
+
+/// Children go to the end of the chain; routines are asked to stop. Returns: whether some were not
+/// waiting, and have to be looked at again.
+bool cancel_node::end_members(cancel_node*& last) noexcept {
+  bool overlooked = false;
+  for (bool more = true; more;) {
+    const spin_guard guard(lock_);
+    int left = members_in_a_go;
+    for (; left != 0; --left) {
+      if (list_link* l = children_.pop_front()) {
+        auto& child = static_cast<cancel_node&>(*l);
+        if (child.close(static_cast<errc>(end_.err.value()), end_.cause))
+          last = last->next_ = &child;
+      } else if (list_link* w = waiters_.pop_front()) {
+        // Before the routines: who waits for its own context has what it waited for.
+        routine& r = static_cast<context_done_op&>(*w).owner();
+        if (r.claim.claim_armed()) make_runnable(r);
+      } else if (list_link* b = boundaries_.pop_front()) {
+        auto& m = static_cast<context_member&>(*b);
+        if (stop_member(owner_of(m), m)) continue;
+        overlooked_boundaries_.push_back(m);
+        overlooked = true;
+      } else if (list_link* r = routines_.pop_front()) {
+        auto& m = static_cast<context_member&>(*r);
+        if (stop_member(static_cast<routine&>(m), m)) continue;
+        overlooked_routines_.push_back(m);
+        overlooked = true;
+      } else {
+        break;
+      }
+    }
+    more = left == 0;
+  }
+  return overlooked;
+}
+
+void cancel_node::end_overlooked() noexcept {
+  for (bool more = true; more;) {
+    const spin_guard guard(lock_);
+    int left = members_in_a_go;
+    for (; left != 0; --left) {
+      if (list_link* b = overlooked_boundaries_.pop_front()) {
+        auto& m = static_cast<context_member&>(*b);
+        static_cast<void>(stop_member(owner_of(m), m));
+      } else if (list_link* r = overlooked_routines_.pop_front()) {
+        auto& m = static_cast<context_member&>(*r);
+        static_cast<void>(stop_member(static_cast<routine&>(m), m));
+      } else {
+        break;
+      }
+    }
+    more = left == 0;
+  }
+}
+
+// ---- context_done_op
+
+constinit const wait_kind context_done_op::done_kind{wait_reason::context_done, abandon, nullptr,
+                                                     nullptr};
+
+context_done_op::context_done_op(await_site at, const context_node* node) noexcept
+    : wait_point(at, done_kind), governor_(node != nullptr ? node->governor() : nullptr) {}
+
+bool context_done_op::await_suspend(std::coroutine_handle<> frame) noexcept {
+  // It is no stop that this waits for, though the two may come together: what has come is told.
+  if (governor_ != nullptr && governor_->is_cancelled()) return done_at_once(*this, frame);
+  routine& r = owner();
+  if (r.must_stop()) return refuse(*this, frame), true;
+  begin_wait(*this, frame);
+  bool refused = false;
+  if (governor_ == nullptr) {
+    refused = !r.claim.arm(claim_word::armed, r);  // for ever
+  } else if (!governor_->add_waiter(*this, refused) && !refused) {
+    return false;
+  }
+  if (refused) refuse(*this, frame);
+  return true;
+}
+
+void context_done_op::abandon(wait_point& self) noexcept {
+  auto& op = static_cast<context_done_op&>(self);
+  if (op.governor_ == nullptr) return;
+  op.governor_->remove(op);
+  if (op.governor_->is_cancelled()) op.owner().unwinding = false;
+}
+
+// ---- deadlines
+
+/// The heap is there while timed_ says armed: who ends it takes all deadlines out, and says so here.
+void cancel_node::disarm() noexcept {
+  bool mine = false;
+  {
+    const spin_guard guard(lock_);
+    if (timed_ != timer_state::armed) return;
+    mine = timer_.heap->remove(timer_);
+    if (mine) timed_ = timer_state::out;
+  }
+  if (mine) const context_ref drop(this);
+}
+
+void cancel_node::expire(context_deadline& d, errc err) noexcept {
+  const worker_scope as_worker;
+  auto& own = static_cast<own_deadline&>(d);
+  const context_ref counted(&own.of);
+  {
+    const spin_guard guard(own.of.lock_);
+    own.of.timed_ = timer_state::out;
+  }
+  own.of.cancel(err, err == errc::deadline_exceeded ? own.cause : std::error_code());
+}
+
+void end_contexts(context_deadline* first, errc err) noexcept {
+  while (first != nullptr) {
+    context_deadline* following = std::exchange(first->next_due, nullptr);
+    cancel_node::expire(*first, err);
+    first = following;
+  }
+}
+
+// ---- for the templates
+
+context_ref current_context() noexcept {
+  const worker* w = current_worker();
+  if (w == nullptr || w->current == nullptr) return {};
+  context_node* n = membership_of(*w->current).node;
+  if (n != nullptr) n->retain();
+  return context_ref(n);
+}
+
+context_ref make_cancel_node(const context_ref& parent, time_point deadline,
+                             std::error_code cause) {
+  worker* w = current_worker();
+  const bool timed = deadline < deadline_of(parent.get());
+  const time_point now = timed ? clock::now() : time_point();
+  if (timed && deadline > now && w == nullptr) {
+    throw_panic("context: with_deadline outside of a routine: no worker keeps the time");
+  }
+  auto* n = new cancel_node(parent, deadline);
+  context_ref counted(n);
+  n->join_parent();
+  if (timed && deadline <= now) {
+    n->cancel(errc::deadline_exceeded, cause);
+  } else if (timed && !n->is_cancelled()) {
+    try {
+      n->arm(*w, cause);
+    } catch (...) {
+      n->cancel(errc::canceled, {});
+      throw;
+    }
+  }
+  return counted;
+}
+
+context_ref timeout_context::operator()() const {
+  return make_cancel_node(current_context(), deadline_after(clock::now(), d));
+}
+context_ref deadline_context::operator()() const {
+  return make_cancel_node(current_context(), until);
+}
+
+context_ref shield_of(const context_ref& of) {
+  return of.get() != nullptr ? context_ref(new context_node(of, nullptr)) : context_ref();
+}
+
+void cancel(context_node* node, std::error_code cause) noexcept {
+  if (node == nullptr || node->governor() != node) return;
+  static_cast<cancel_node*>(node)->cancel(errc::canceled, cause);
+}
+
+context_end end_of(const context_node* node) noexcept {
+  if (node == nullptr || node->governor() == nullptr) return {};
+  return node->governor()->end();
+}
+
+time_point deadline_of(const context_node* node) noexcept {
+  if (node == nullptr || node->governor() == nullptr) return time_point::max();
+  return node->governor()->deadline();
+}
+
+}  // namespace sluice::detail
