@@ -161,12 +161,12 @@ class after_func_handle {
 template <class T>
 auto with_context(context c, task<T> work) {
   return detail::bound<detail::result_op>(detail::frame_of(std::move(work)), detail::enters_kind,
-                                          detail::given_context{c.node()});
+                                          detail::given_context(c.node()));
 }
 template <detail::work W>
 auto with_context(context c, W&& work) {
   return detail::bound<detail::result_op>(detail::frame_of(std::forward<W>(work)),
-                                          detail::enters_kind, detail::given_context{c.node()});
+                                          detail::enters_kind, detail::given_context(c.node()));
 }
 
 /// Runs `work` in a child of the ambient context that ends when `d` is over, and with the work itself:

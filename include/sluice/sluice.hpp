@@ -12,6 +12,8 @@
 // Structure and cancellation
 #include <sluice/boundary.hpp>
 #include <sluice/context.hpp>
+#include <sluice/errgroup.hpp>
+#include <sluice/race.hpp>
 
 // Waiting
 #include <sluice/blocking.hpp>

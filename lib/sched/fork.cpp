@@ -63,6 +63,8 @@ std::coroutine_handle<> worker::go_on_with_fork(routine& r) noexcept {
       const bool leaves_result = c->child && !op.threw_ && op.kind_->take == nullptr;
       if (!leaves_result) [[unlikely]] {
         end_running(r, op, *c);
+      } else if (op.kind_->is_race) {
+        op.win(*c);
       }
     }
     if (op.has_unbegun()) {
@@ -85,7 +87,7 @@ std::coroutine_handle<> worker::go_on_with_fork(routine& r) noexcept {
     }
     r.inner = op.outer_;
     if (op.is_stopping()) end_stop_of(r);
-    if (op.error_ || !op.has_lost()) return op.frame_;
+    if (op.is_decided()) return op.frame_;
     // Without the result of a child that was stopped, who awaits it is stopped as well.
     r.leaf = op.frame_;
     if (r.inner == nullptr) {
@@ -110,7 +112,9 @@ fork_child* worker::begin_next(routine& r, fork& op) noexcept {
 }
 
 void worker::drop_unbegun(routine& r, fork& op) noexcept {
-  op.next_ = op.last_;
+  const std::size_t first = std::exchange(op.next_, op.last_);
+  for (std::size_t i = first; op.made_ != nullptr && i != op.last_; ++i)
+    std::exchange(op.made_[i].child, nullptr).destroy();
   op.lost_ = true;
   if (r.oldest == &op) r.oldest = nullptr;
 }
@@ -302,10 +306,7 @@ bool fork::adopt(fork_child& c, routine& branch) noexcept {
 routine* fork::end_branch(fork_child& c, std::exception_ptr& e, bool lost) noexcept {
   const spin_guard guard(lock_);
   branch_lost_ |= lost;
-  if (e != nullptr) {
-    if (error_ == nullptr) error_ = std::move(e);
-    if (!is_stopping()) stop_branches(&c);
-  }
+  if (decides(c, e, lost) && !is_stopping()) stop_branches(&c);
   (c.prev != nullptr ? c.prev->next : branches_) = c.next;
   if (c.next != nullptr) c.next->prev = c.prev;
   if (branches_ != nullptr || waiting_ == wait::no) return nullptr;
@@ -316,6 +317,17 @@ routine* fork::end_branch(fork_child& c, std::exception_ptr& e, bool lost) noexc
     cpu_relax();
   }
   return &r;
+}
+
+/// Holds lock_. Keeps how a child has ended. Returns: whether the others are to stop.
+bool fork::decides(fork_child& c, std::exception_ptr& e, bool lost) noexcept {
+  if (e != nullptr) {
+    if (error_ == nullptr) error_ = std::move(e);
+    return !kind_->is_race;
+  }
+  if (lost || !kind_->is_race) return false;
+  if (winner_ == nullptr) winner_ = &c;
+  return true;
 }
 
 bool fork::has_branches() noexcept {
@@ -363,14 +375,18 @@ fork* fork::next_unbegun(const fork& innermost) noexcept {
 void fork::fail(std::exception_ptr e) noexcept {
   const spin_guard guard(lock_);
   if (error_ == nullptr) error_ = std::move(e);
-  if (!stopping_.load(std::memory_order_relaxed))
-    stop_branches(nullptr);  // relaxed: under the lock
+  if (!kind_->is_race && !is_stopping()) stop_branches(nullptr);
+}
+
+void fork::win(fork_child& c) noexcept {
+  const spin_guard guard(lock_);
+  if (winner_ == nullptr) winner_ = &c;
+  if (!is_stopping()) stop_branches(nullptr);
 }
 
 void fork::stop_all_branches() noexcept {
   const spin_guard guard(lock_);
-  if (!stopping_.load(std::memory_order_relaxed))
-    stop_branches(nullptr);  // relaxed: under the lock
+  if (!is_stopping()) stop_branches(nullptr);
 }
 
 /// Holds lock_. `failed`: the branch that stops the others; null: the routine itself does.

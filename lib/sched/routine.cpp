@@ -101,12 +101,18 @@ routine_ref spawn(const start& s, const spawn_site& where) {
   r.fibre.make(r.id);
   if (here) {
     w->count.spawned.add();
-    w->push_next(r);
+    if (!where.hold) [[likely]] {
+      w->push_next(r);
+    }
   } else {
     ex->foreign_spawned.fetch_add(1, std::memory_order_acq_rel);  // acq_rel: as counter::add() [K1]
-    ex->inject(r);
+    if (!where.hold) ex->inject(r);
   }
   return routine_ref(&r);
+}
+
+void release_held(routine& r) noexcept {
+  make_runnable(r);
 }
 
 void release_routine(routine& r) noexcept {

@@ -411,6 +411,10 @@ void worker::finish(routine& r, bool stopped) noexcept {
   if (r.node != nullptr) [[unlikely]] {
     leave_context(r);
   }
+  routine_group* group = nullptr;
+  if (r.kind->report != nullptr) [[unlikely]] {
+    group = end_in_group(r);
+  }
   r.fibre.end();
   routine* joiner = nullptr;
   std::uint32_t before;
@@ -441,6 +445,18 @@ void worker::finish(routine& r, bool stopped) noexcept {
   if (stopped) count.stopped.add();
   count.finished.add();
   ex.routine_ended();
+  if (group != nullptr) group->one_ended();
+}
+
+/// Nobody has its result: what is left of the routine goes before its group hears that it is gone.
+routine_group* worker::end_in_group(routine& r) noexcept {
+  start_box* box = std::exchange(r.box, nullptr);
+  routine_group* group = box->group;
+  const std::coroutine_handle<> root = std::exchange(r.root.child, nullptr);
+  r.kind->report(r, root, *box);
+  if (root) root.destroy();
+  box->drop(box);
+  return group;
 }
 
 // ---- make runnable

@@ -162,6 +162,7 @@ class worker final : public worker_identity, public trampoline {
   bool obeys_stop(const routine& r, const result_kind& kind,
                   std::coroutine_handle<> frame) const noexcept;
   std::coroutine_handle<> stop_running(routine& r) noexcept;
+  routine_group* end_in_group(routine& r) noexcept;
   void drain() noexcept;
 
   ready_queue queue_;

@@ -128,9 +128,13 @@ class [[nodiscard]] outcome_op final : public boundary {
 struct no_context {
   context_ref operator()() const noexcept { return {}; }
 };
-struct given_context {
-  context_ref operator()() noexcept { return std::move(context); }
-  context_ref context;
+class given_context {  // no aggregate: g++ 12 destroys those twice in expressions that await
+ public:
+  explicit given_context(context_ref c) noexcept : context_(std::move(c)) {}
+  context_ref operator()() noexcept { return std::move(context_); }
+
+ private:
+  context_ref context_;
 };
 struct timeout_context {
   SLUICE_EXPORT context_ref operator()() const;

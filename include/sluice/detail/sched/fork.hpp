@@ -57,6 +57,9 @@ struct fork_kind {
 
   /// A branch that detach() or give() has made a place for has ended. Null: nothing was allocated.
   void (*drop)(fork_child&) noexcept;
+
+  /// A race: the first child that ends with a result stops the others, and failures do not.
+  bool is_race = false;
 };
 
 /// Invariants:
@@ -67,6 +70,7 @@ struct fork_kind {
 ///       routine does to the fork, which is therefore there until the list is empty
 ///   F4  waiting_ is not `no` only while the routine waits for branches_ to become empty
 ///   F5  once stopping_ is set no child begins, and each branch has been asked to stop
+///   F6  the fork stops when a child has failed, or, in a race, has won; or when its routine is to stop
 class SLUICE_EXPORT fork : public wait_point {
  public:
   /// `made`: the `children`, or null: the kind makes them.
@@ -91,6 +95,9 @@ class SLUICE_EXPORT fork : public wait_point {
   /// Beginning a child threw.
   void fail(std::exception_ptr e) noexcept;
 
+  /// Of a race, once it is over: the child that won, or null.
+  const fork_child* winner() const noexcept { return winner_; }
+
   std::size_t next_;  // owner, as last_
   std::size_t last_;
 
@@ -106,9 +113,14 @@ class SLUICE_EXPORT fork : public wait_point {
   /// The outermost fork within this one that has children which have not begun, or null.
   fork* next_unbegun(const fork& innermost) noexcept;
   bool has_lost() const noexcept { return lost_ || branch_lost_; }  // once there are no branches
+  bool is_decided() const noexcept {
+    return kind_->is_race ? winner_ != nullptr || !has_lost() : error_ != nullptr || !has_lost();
+  }
+  void win(fork_child& c) noexcept;
   std::exception_ptr end_child(fork_child& c, bool threw, bool obeyed) noexcept;
   bool adopt(fork_child& c, routine& branch) noexcept;
   routine* end_branch(fork_child& c, std::exception_ptr& e, bool lost) noexcept;
+  bool decides(fork_child& c, std::exception_ptr& e, bool lost) noexcept;
   bool has_branches() noexcept;
   next_step wait_for_branches(routine& r) noexcept;
   void move_to(routine& r) noexcept;
@@ -137,6 +149,7 @@ class SLUICE_EXPORT fork : public wait_point {
   atomic<bool> stopping_{false};    // [F5]
   fork_child* branches_ = nullptr;  // [F3]
   std::exception_ptr error_;        // the first in time
+  fork_child* winner_ = nullptr;    // likewise
 };
 
 }  // namespace sluice::detail

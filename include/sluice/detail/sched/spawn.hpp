@@ -19,16 +19,31 @@ struct routine;
 class executor_core;
 class wait_point;
 
+/// Who starts routines, and is told of their ends instead of holding handles.
+class routine_group {
+ public:
+  /// One of its routines has ended; nothing is left of it. The last thing that the routine does here.
+  virtual void one_ended() noexcept = 0;
+
+ protected:
+  ~routine_group() = default;
+};
+
 /// Holds the closure and the arguments of a routine for as long as its frames may refer to them.
 /// Allocated as a frame; `drop` destroys and frees it.
 struct start_box {
   void (*drop)(start_box*) noexcept;
+  routine_group* group = nullptr;  // whose routine it is
 };
 
 /// What differs between result types, one constant per type.
 struct result_kind {
   /// The exception that the finished root frame holds, or null.
   std::exception_ptr (*exception)(std::coroutine_handle<> root) noexcept;
+
+  /// For routines of groups: the routine has ended; tells box->group what with, unless it was stopped (`root`
+  /// is null then). Does not free anything. Null: of no group.
+  void (*report)(const routine& r, std::coroutine_handle<> root, start_box& box) noexcept = nullptr;
 };
 
 /// A counted reference to a routine's record: what a handle is made of.
@@ -80,7 +95,11 @@ struct spawn_site {
   // The routine's context; null: that of who starts it, if it is a routine of the same executor, else
   // the background.
   const context_ref* context = nullptr;
+  bool hold = false;  // it is not made runnable: release_held() does
 };
+
+/// Makes a routine runnable that was started with `hold`.
+SLUICE_EXPORT void release_held(routine& r) noexcept;
 
 /// Starts a routine. Panics without an executor, given or running.
 SLUICE_EXPORT routine_ref spawn(const start& s, const spawn_site& where);

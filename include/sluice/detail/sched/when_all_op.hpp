@@ -33,23 +33,41 @@ struct when_all_results<T...> {
   using type = void;
 };
 
-/// The await of when_all(tasks...).
+/// A fork over tasks that were made before it.
 template <class... T>
-class [[nodiscard]] when_all_op final : public fork {
-  using result = typename when_all_results<T...>::type;
-
- public:
-  when_all_op(await_site s, std::coroutine_handle<task_promise<T>>... frames) noexcept
-      : fork(s, forks_tasks, children_, sizeof...(T)),
-        children_{fork_child(frames, *this, kind_of<T>)...} {}
-  ~when_all_op() {
+class task_fork : public fork {
+ protected:
+  task_fork(await_site s, const fork_kind& k,
+            std::coroutine_handle<task_promise<T>>... frames) noexcept
+      : fork(s, k, children_, sizeof...(T)), children_{fork_child(frames, *this, kind_of<T>)...} {}
+  ~task_fork() {
     for (fork_child& c : children_) {
       if (c.child) c.child.destroy();
     }
   }
 
+  static fork_child* give(fork& self) noexcept {
+    auto& op = static_cast<task_fork&>(self);
+    return &op.children_[--op.last_];
+  }
+  static fork_child* detach(fork&, fork_child& running) { return &running; }
+
+  fork_child children_[sizeof...(T)];
+};
+
+/// The await of when_all(tasks...).
+template <class... T>
+class [[nodiscard]] when_all_op final : public task_fork<T...> {
+  using result = typename when_all_results<T...>::type;
+  using base = task_fork<T...>;
+
+ public:
+  when_all_op(await_site s, std::coroutine_handle<task_promise<T>>... frames) noexcept
+      : base(s, forks_tasks, frames...) {}
+  ~when_all_op() = default;
+
   result await_resume() {
-    rethrow();
+    this->rethrow();
     return take(std::index_sequence_for<T...>());
   }
 
@@ -66,37 +84,30 @@ class [[nodiscard]] when_all_op final : public fork {
   template <std::size_t... I>
   result take(std::index_sequence<I...>) {
     if constexpr (!std::is_void_v<result>) {
-      return std::tuple_cat(take_one<T>(children_[I].child)...);
+      return std::tuple_cat(take_one<T>(this->children_[I].child)...);
     }
   }
 
-  static fork_child* give(fork& self) noexcept {
-    auto& op = static_cast<when_all_op&>(self);
-    return &op.children_[--op.last_];
-  }
-  static fork_child* detach(fork&, fork_child& running) { return &running; }
-
-  static constexpr fork_kind forks_tasks{nullptr, give, detach, nullptr, nullptr};
-
-  fork_child children_[sizeof...(T)];
+  static constexpr fork_kind forks_tasks{nullptr, base::give, base::detach, nullptr, nullptr};
 };
 
-/// What when_all(tasks...) returns: owns the frames, which have not begun, until it is awaited.
-template <class... T>
-class [[nodiscard("co_await it")]] when_all_call {
+/// What when_all(tasks...) and race(tasks...) return: owns the frames, which have not begun, until it is
+/// awaited.
+template <class Op, class... T>
+class [[nodiscard("co_await it")]] fork_call {
  public:
-  explicit when_all_call(std::coroutine_handle<task_promise<T>>... frames) noexcept
+  explicit fork_call(std::coroutine_handle<task_promise<T>>... frames) noexcept
       : frames_(frames...) {}
-  when_all_call(const when_all_call&) = delete;  // co_await when_all(...) in one expression
-  when_all_call& operator=(const when_all_call&) = delete;
-  ~when_all_call() {
+  fork_call(const fork_call&) = delete;  // co_await when_all(...) in one expression
+  fork_call& operator=(const fork_call&) = delete;
+  ~fork_call() {
     if (!owns_) return;
     std::apply([](auto... frame) { (frame.destroy(), ...); }, frames_);
   }
 
-  when_all_op<T...> await_in(await_site site) && noexcept {
+  Op await_in(await_site site) && noexcept {
     owns_ = false;
-    return std::apply([site](auto... frame) { return when_all_op<T...>(site, frame...); }, frames_);
+    return std::apply([site](auto... frame) { return Op(site, frame...); }, frames_);
   }
 
  private:
@@ -104,8 +115,10 @@ class [[nodiscard("co_await it")]] when_all_call {
   bool owns_ = true;
 };
 
+template <class Op, class... T>
+inline constexpr bool is_fork_call<fork_call<Op, T...>> = true;
 template <class... T>
-inline constexpr bool is_fork_call<when_all_call<T...>> = true;
+using when_all_call = fork_call<when_all_op<T...>, T...>;
 
 // ---- a range of indices
 
