@@ -14,6 +14,7 @@
 #include <sluice/context.hpp>
 #include <sluice/errgroup.hpp>
 #include <sluice/race.hpp>
+#include <sluice/wait_group.hpp>
 
 // Waiting
 #include <sluice/blocking.hpp>

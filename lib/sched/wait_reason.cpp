@@ -43,6 +43,8 @@ std::string_view to_string(wait_reason r) noexcept {
       return "context done";
     case wait_reason::group:
       return "group";
+    case wait_reason::wait_group:
+      return "wait group";
   }
   return "unknown";
 }

@@ -28,6 +28,7 @@ enum class wait_reason : unsigned char {
   when_all,      // for children that are routines of their own
   context_done,  // context::done()
   group,         // for the routines of an errgroup
+  wait_group,    // wait_group::wait()
 };
 
 /// Returns: the reason in words, as `dump()` prints it: "chan recv".
