@@ -36,6 +36,14 @@ class SLUICE_EXPORT context {
  public:
   /// The background: never cancelled, without deadline and values.
   context() noexcept = default;
+  context(const context&) noexcept = default;
+  context(context&&) noexcept = default;
+  /// An owner stays one: `owned_context c = ctx.with_cancel();`. A copy of it, by name, is a plain reference.
+  context(owned_context&&) = delete;  // context: keep the owner, as owned_context
+  context& operator=(const context&) noexcept = default;
+  context& operator=(context&&) noexcept = default;
+  context& operator=(owned_context&&) = delete;  // context: keep the owner, as owned_context
+  ~context() = default;
   static context background() noexcept { return {}; }
 
   /// The ambient context of the running routine; outside of routines the background.
@@ -105,11 +113,11 @@ class SLUICE_EXPORT context {
 /// Copies made of it as a `context` are plain references. Moved from it is the background.
 class [[nodiscard]] owned_context : public context {
  public:
-  owned_context(owned_context&&) noexcept = default;
+  owned_context(owned_context&& o) noexcept : context(static_cast<context&&>(o)) {}
   owned_context& operator=(owned_context&& o) noexcept {
     if (this != &o) {
       cancel();
-      context::operator=(std::move(o));
+      context::operator=(static_cast<context&&>(o));
     }
     return *this;
   }
