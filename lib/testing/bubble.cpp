@@ -10,6 +10,7 @@
 #include <sluice/testing/bubble.hpp>
 
 #include "base/random.hpp"
+#include "sched/cancel_node.hpp"
 #include "sched/executor_core.hpp"
 #include "sched/wait.hpp"
 #include "testing/sim_reactor.hpp"
@@ -97,6 +98,8 @@ class bubble_run::driver final : public simulation {
     while (core_.live() != 0 && step()) {
     }
     SLUICE_ASSERT(core_.live() == 0, "bubble: a routine does not stop");
+    for (const auto& w : core_.workers())
+      end_contexts(w->timers.clear(), errc::canceled);  // they may outlive the heaps
   }
 
  private:

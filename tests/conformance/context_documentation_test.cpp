@@ -3,6 +3,7 @@
 // Go's asks it, and the examples of that documentation; but for AfterFunc.
 #include <sluice/chan.hpp>
 #include <sluice/routine.hpp>
+#include <sluice/runtime.hpp>
 
 #include "conformance/contexts.hpp"
 
@@ -127,6 +128,19 @@ TEST_CASE("context documentation: contexts may be used by several routines at on
     for (join_handle<>& h : users)
       co_await std::move(h);
   });
+}
+
+TEST_CASE("bubble: a context that outlives it is cancelled with it, as with an executor") {
+  const auto make = []() -> task<owned_context> {
+    owned_context c = context::background().with_timeout(1h, why::too_slow);
+    co_return c;
+  };
+  const owned_context of_bubble = bubble(make);
+  check_ended(of_bubble, canceled, canceled);
+  of_bubble.cancel(why::finished_early);
+  check_ended(of_bubble, canceled, canceled);
+  const owned_context of_executor = run(make);
+  check_ended(of_executor, canceled, canceled);
 }
 
 // ---- Context
