@@ -84,8 +84,8 @@ class SLUICE_EXPORT context {
   }
   /// Waits until it is cancelled: `co_await ctx.done();` For ever, if it cannot be.
   /// Cancellation: ends stopped, unless this one is cancelled by then.
-  detail::op_call<detail::context_done_op, const detail::context_node*> done() const noexcept {
-    return detail::op_call<detail::context_done_op, const detail::context_node*>(node_.get());
+  detail::op_call<detail::context_done_op, detail::context_node*> done() const noexcept {
+    return detail::op_call<detail::context_done_op, detail::context_node*>(node_.get());
   }
 
   /// Starts f(args...) as a routine once it is cancelled, in a context with the values of this one.

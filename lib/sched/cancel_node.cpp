@@ -212,11 +212,20 @@ void cancel_node::end_overlooked() noexcept {
 
 // ---- context_done_op
 
+namespace {
+context_ref counted(context_node* n) noexcept {
+  if (n != nullptr) n->retain();
+  return context_ref(n);
+}
+}  // namespace
+
 constinit const wait_kind context_done_op::done_kind{wait_reason::context_done, abandon, nullptr,
                                                      nullptr};
 
-context_done_op::context_done_op(await_site at, const context_node* node) noexcept
-    : wait_point(at, done_kind), governor_(node != nullptr ? node->governor() : nullptr) {}
+context_done_op::context_done_op(await_site at, context_node* node) noexcept
+    : wait_point(at, done_kind),
+      node_(counted(node)),
+      governor_(node != nullptr ? node->governor() : nullptr) {}
 
 bool context_done_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   // It is no stop that this waits for, though the two may come together: what has come is told.
@@ -258,7 +267,7 @@ void cancel_node::disarm() noexcept {
 void cancel_node::expire(context_deadline& d, errc err) noexcept {
   const worker_scope as_worker;
   auto& own = static_cast<own_deadline&>(d);
-  const context_ref counted(&own.of);
+  const context_ref drop(&own.of);
   {
     const spin_guard guard(own.of.lock_);
     own.of.timed_ = timer_state::out;
@@ -279,9 +288,7 @@ void end_contexts(context_deadline* first, errc err) noexcept {
 context_ref current_context() noexcept {
   const worker* w = current_worker();
   if (w == nullptr || w->current == nullptr) return {};
-  context_node* n = membership_of(*w->current).node;
-  if (n != nullptr) n->retain();
-  return context_ref(n);
+  return counted(membership_of(*w->current).node);
 }
 
 context_ref make_cancel_node(const context_ref& parent, time_point deadline,
@@ -293,7 +300,7 @@ context_ref make_cancel_node(const context_ref& parent, time_point deadline,
     throw_panic("context: with_deadline outside of a routine: no worker keeps the time");
   }
   auto* n = new cancel_node(parent, deadline);
-  context_ref counted(n);
+  context_ref made(n);
   n->join_parent();
   if (timed && deadline <= now) {
     n->cancel(errc::deadline_exceeded, cause);
@@ -305,7 +312,7 @@ context_ref make_cancel_node(const context_ref& parent, time_point deadline,
       throw;
     }
   }
-  return counted;
+  return made;
 }
 
 context_ref timeout_context::operator()() const {

@@ -13,8 +13,9 @@ namespace sluice::detail {
 
 class SLUICE_EXPORT context_done_op final : public wait_point, private list_link {
  public:
-  context_done_op(await_site site, const context_node* node) noexcept;
+  context_done_op(await_site site, context_node* node) noexcept;
   bool await_suspend(std::coroutine_handle<> frame) noexcept;
+  ~context_done_op() = default;
   void await_resume() const noexcept {}
 
  private:
@@ -22,7 +23,8 @@ class SLUICE_EXPORT context_done_op final : public wait_point, private list_link
   static void abandon(wait_point& self) noexcept;
   static const wait_kind done_kind;
 
-  cancel_node* governor_;
+  const context_ref node_;  // whoever has it may let it go meanwhile
+  cancel_node* const governor_;
 };
 
 }  // namespace sluice::detail
