@@ -10,6 +10,9 @@
 # A case that exits with 77 is reported as skipped: see tests/support/skip.hpp.
 
 set(SLUICE_TEST_TIMEOUT 120) # s: ends a hung case; no case comes near it
+if(SLUICE_SANITIZE)
+  set(SLUICE_TEST_TIMEOUT 600) # a chain of 10^6 frames takes a minute there, several on a busy machine
+endif()
 set(SLUICE_LONG_TEST_TIMEOUT 1200)
 
 # What the sanitizers' run-times read. Without a symbolizer their reports name no line.
