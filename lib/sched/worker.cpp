@@ -327,7 +327,6 @@ void worker::run_once(routine& r) {
         return push_yielded(last);
       case verdict::stopped:
         current = &last;
-        end = verdict::parked;
         frame = stop_running(last);
     }
   }
@@ -391,6 +390,8 @@ bool worker::ends_turn() noexcept {
 
 /// Unwinds a routine up to the boundary where it goes on. Returns: the frame that does; null: it has ended.
 std::coroutine_handle<> worker::stop_running(routine& r) noexcept {
+  end = verdict::
+      parked;  // what the frame that goes on has done when it names no other, unless it says so
   while (unwind(r, r.within)) {
     boundary& b = *r.within;
     if (b.stop()) return b.caller->frame();
