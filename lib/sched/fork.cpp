@@ -278,7 +278,6 @@ void worker::finish_branch(routine& r, bool stopped) noexcept {
   void (*const drop)(fork_child&) noexcept = op.kind_->drop;
   routine* waiter = op.end_branch(c, e, stopped);  // if it is null the fork may be gone
   if (drop != nullptr) drop(c);
-  r.branch = nullptr;
   if (r.node != nullptr) leave_context(r);
   r.fibre.end();
   retire(r);

@@ -53,7 +53,8 @@ class unstarted {
   // Live first, then a look whether the executor stops; stop_routines() sets its flag, passes a heavy
   // barrier, then walks the live ones: one of the two sees the other [A1] [P1] [X1].
   light_store(r.phase, routine_phase::live);
-  if (ex.is_stopping()) {
+  // A branch learns it from its fork.
+  if (ex.is_stopping() && r.branch == nullptr) {
     const spin_guard guard(r.join_lock);
     r.asked = true;
     r.stop_requested.store(true, std::memory_order_relaxed);  // relaxed: as above
@@ -138,6 +139,7 @@ void retire(routine& r) noexcept {
     // Dumps and stats may be reading it, and finish() may be about to leave it.
     const spin_guard guard(r.join_lock);
     std::free(std::exchange(r.name, nullptr));
+    r.branch = nullptr;
     r.phase.store(routine_phase::free, std::memory_order_relaxed);  // relaxed: read under join_lock
   }
   if (worker* w = current_worker()) {

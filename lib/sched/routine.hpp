@@ -52,7 +52,7 @@ struct alignas(cache_line) routine : context_member, routine_head {
   boundary* within = nullptr;  // written by [W] under [J]: the innermost boundary whose task runs
 
   fork* oldest = nullptr;        // [W] outermost fork with children that have not begun
-  fork_child* branch = nullptr;  // [S] the fork's child that it is, or null
+  fork_child* branch = nullptr;  // [S] the fork's child that it is, or null; [J] back to null
 
   executor_core* executor = nullptr;  // [S]
   start_box* box = nullptr;           // [S] closure and arguments that frames refer to

@@ -82,6 +82,8 @@ bool end_wait_of(routine& r) noexcept {
 void mark_stop(routine& r, const executor_core* ex) noexcept {
   const spin_guard guard(r.join_lock);
   if (!is_meant(r, ex)) return;
+  // Of all of an executor: a fork tells its branches, unless its routine is shielded around it.
+  if (ex != nullptr && r.branch != nullptr) return;
   r.asked = true;
   // seq_cst: before the heavy barrier and the look at the claim word [A1]
   if (is_stop_due(r)) r.stop_requested.store(true, std::memory_order_seq_cst);

@@ -44,7 +44,7 @@ void end_stopping(routine& r) noexcept;
 void request_stop(routine& r) noexcept;
 
 /// The two halves of request_stop(), for many at once with one heavy_barrier() between them.
-/// `ex`: only a live routine of that executor is meant; the record may have become another's.
+/// `ex`: only a live routine of that executor is meant, and no branch; the record may have become another's.
 void mark_stop(routine& r, const executor_core* ex) noexcept;
 void claim_stop(routine& r, const executor_core* ex) noexcept;
 
