@@ -230,12 +230,11 @@ context_done_op::context_done_op(await_site at, context_node* node) noexcept
 bool context_done_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   // It is no stop that this waits for, though the two may come together: what has come is told.
   if (governor_ != nullptr && governor_->is_cancelled()) return done_at_once(*this, frame);
-  routine& r = owner();
-  if (r.must_stop()) return refuse(*this, frame), true;
+  // Whether the routine is to stop is seen when it is armed, under the lock: it may be to for this very context.
   begin_wait(*this, frame);
   bool refused = false;
   if (governor_ == nullptr) {
-    refused = !r.claim.arm(claim_word::armed, r);  // for ever
+    refused = !owner().claim.arm(claim_word::armed, owner());  // for ever
   } else if (!governor_->add_waiter(*this, refused) && !refused) {
     return false;
   }
