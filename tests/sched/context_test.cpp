@@ -205,7 +205,7 @@ TEST_CASE("context: go_in starts in that context, and a cancelled one stops it a
     // What go starts inside of it stops as well; what goes in the background does not.
     auto again = context::current().with_cancel();
     chan<int> gate(0);
-    const auto start = [two_steps](std::atomic<int>* n, chan<int> c) -> task<> {
+    const auto start = [](std::atomic<int>* n, chan<int> c) -> task<> {
       auto inside = go(wait_for_ever);
       const auto outlive = [](std::atomic<int>* x, chan<int> in) -> task<> {
         static_cast<void>(co_await in.recv());

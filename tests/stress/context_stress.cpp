@@ -205,7 +205,6 @@ task<> run_world(world* w, std::uint64_t seed) {
   servers.push_back(go(serve, w, true));
   servers.push_back(go(serve, w, false));
   for (int generation = 0; generation < rounds(10); ++generation) {
-    const context kept = context::current().with_cancel();
     std::vector<owned_context> owned;
     for (std::size_t i = 0; i < contexts; ++i) {
       // A chain for half of them: a cancel of one takes others along.
