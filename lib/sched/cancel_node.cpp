@@ -19,8 +19,39 @@ namespace {
 constexpr int members_in_a_go = 64;
 
 routine& owner_of(context_member& of_boundary) noexcept {
+  const unseen_scope unseen;
   return routine::of(static_cast<boundary&>(of_boundary).head());
 }
+routine& owner_of(context_done_op& w) noexcept {
+  const unseen_scope unseen;
+  return w.owner();
+}
+
+// Members lie in frames and records of routines, which nothing orders with who walks the lists
+// (base/fibre.hpp).
+void put(link_list& list, list_link& m) noexcept {
+  const unseen_scope unseen;
+  list.push_back(m);
+}
+list_link* take(link_list& list) noexcept {
+  const unseen_scope unseen;
+  return list.pop_front();
+}
+void take_out(list_link& m) noexcept {
+  const unseen_scope unseen;
+  if (m.is_linked()) m.unlink();
+}
+
+/// Works on a node as the worker: after who made it, and before who deletes it.
+class node_scope : immovable {
+ public:
+  explicit node_scope(const context_node& n) noexcept : node_(&n) { tsan_acquire(node_); }
+  ~node_scope() { tsan_release(node_); }
+
+ private:
+  const worker_scope as_worker_;
+  const context_node* node_;
+};
 
 }  // namespace
 
@@ -31,6 +62,7 @@ void context_ref::release(context_node* n) noexcept {
   while (n != nullptr) {
     // acq_rel: release what this side did; the last acquires what all did [O1]
     if (n->refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    tsan_acquire(n);  // pairs with node_scope
     context_node* parent = n->parent_.take();
     delete n;
     n = parent;
@@ -84,12 +116,13 @@ void cancel_node::leave_parent() noexcept {
 
 void cancel_node::arm(worker& w, std::error_code cause) {
   timer_.cause = cause;
+  tsan_release(static_cast<timer_node*>(&timer_));  // pairs with who takes it out of the heap
   w.timers.lock_with_room();
   retain();
   w.timers.add(timer_, deadline_);
   w.timers.unlock();
   {
-    const worker_scope as_worker;
+    const node_scope as_worker(*this);
     const spin_guard guard(lock_);
     if (timed_ == timer_state::none) timed_ = timer_state::armed;
   }
@@ -99,37 +132,52 @@ void cancel_node::arm(worker& w, std::error_code cause) {
 // ---- members
 
 bool cancel_node::add(link_list& list, list_link& m) noexcept {
-  const worker_scope as_worker;
+  const node_scope as_worker(*this);
   const spin_guard guard(lock_);
   if (cancelled_.load(std::memory_order_relaxed)) return false;  // relaxed: under the lock
-  list.push_back(m);
+  put(list, m);
   return true;
 }
 
 bool cancel_node::add_waiter(context_done_op& w, bool& refused) noexcept {
   routine& r = w.owner();
   refused = false;
-  const worker_scope as_worker;
-  const spin_guard guard(lock_);
-  if (cancelled_.load(std::memory_order_relaxed)) return false;  // relaxed: under the lock
-  waiters_.push_back(w);
-  if (r.claim.arm(claim_word::armed, r)) return true;
-  static_cast<list_link&>(w).unlink();
-  refused = true;
-  return false;
+  {
+    const node_scope as_worker(*this);
+    lock_.lock();
+    if (cancelled_.load(std::memory_order_relaxed)) {  // relaxed: under the lock
+      lock_.unlock();
+      return false;
+    }
+    put(waiters_, w);
+  }
+  const bool armed = r.claim.arm(claim_word::armed, r);  // as the routine, which it publishes
+  refused = !armed;
+  const node_scope as_worker(*this);
+  if (!armed) take_out(w);
+  lock_.unlock();  // published, if it is armed: the wait point may be gone
+  return armed;
 }
 
 void cancel_node::remove(list_link& m) noexcept {
-  const worker_scope as_worker;
+  const node_scope as_worker(*this);
   const spin_guard guard(lock_);
-  if (m.is_linked()) m.unlink();
+  take_out(m);
 }
 
 // ---- cancel
 
 void cancel_node::cancel(errc err, std::error_code cause) noexcept {
   const worker_scope as_worker;
-  if (!close(err, cause ? cause : make_error_code(err))) return;
+  cancel_as_worker(err, cause);
+}
+
+// A frame of its own: what lies in that of cancel() is the routine's.
+[[gnu::noinline]] void cancel_node::cancel_as_worker(errc err, std::error_code cause) noexcept {
+  if (!close(err, cause ? cause : make_error_code(err))) {
+    tsan_release(this);  // as node_scope
+    return;
+  }
   leave_parent();
   cancel_node* last = this;
   bool overlooked = false;
@@ -141,6 +189,7 @@ void cancel_node::cancel(errc err, std::error_code cause) noexcept {
   for (cancel_node* n = this; n != nullptr;) {
     n->end_overlooked();
     cancel_node* next = std::exchange(n->next_, nullptr);
+    tsan_release(n);  // as node_scope
     const context_ref drop(n);
     n = next;
   }
@@ -148,6 +197,7 @@ void cancel_node::cancel(errc err, std::error_code cause) noexcept {
 
 /// Returns: whether this call is the one that cancels it; it is counted then.
 bool cancel_node::close(errc err, std::error_code cause) noexcept {
+  tsan_acquire(this);  // as node_scope
   const spin_guard guard(lock_);
   if (cancelled_.load(std::memory_order_relaxed)) return false;  // relaxed: under the lock
   end_ = {err, cause};
@@ -164,23 +214,26 @@ bool cancel_node::end_members(cancel_node*& last) noexcept {
     const spin_guard guard(lock_);
     int left = members_in_a_go;
     for (; left != 0; --left) {
-      if (list_link* l = children_.pop_front()) {
+      if (list_link* l = take(children_)) {
         auto& child = static_cast<cancel_node&>(*l);
-        if (child.close(static_cast<errc>(end_.err.value()), end_.cause))
+        if (child.close(static_cast<errc>(end_.err.value()), end_.cause)) {
           last = last->next_ = &child;
-      } else if (list_link* w = waiters_.pop_front()) {
+        } else {
+          tsan_release(&child);  // as node_scope
+        }
+      } else if (list_link* w = take(waiters_)) {
         // Before the routines: who waits for its own context has what it waited for.
-        routine& r = static_cast<context_done_op&>(*w).owner();
+        routine& r = owner_of(static_cast<context_done_op&>(*w));
         if (r.claim.claim_armed()) make_runnable(r);
-      } else if (list_link* b = boundaries_.pop_front()) {
+      } else if (list_link* b = take(boundaries_)) {
         auto& m = static_cast<context_member&>(*b);
         if (stop_member(owner_of(m), m)) continue;
-        overlooked_boundaries_.push_back(m);
+        put(overlooked_boundaries_, m);
         overlooked = true;
-      } else if (list_link* r = routines_.pop_front()) {
+      } else if (list_link* r = take(routines_)) {
         auto& m = static_cast<context_member&>(*r);
         if (stop_member(static_cast<routine&>(m), m)) continue;
-        overlooked_routines_.push_back(m);
+        put(overlooked_routines_, m);
         overlooked = true;
       } else {
         break;
@@ -196,10 +249,10 @@ void cancel_node::end_overlooked() noexcept {
     const spin_guard guard(lock_);
     int left = members_in_a_go;
     for (; left != 0; --left) {
-      if (list_link* b = overlooked_boundaries_.pop_front()) {
+      if (list_link* b = take(overlooked_boundaries_)) {
         auto& m = static_cast<context_member&>(*b);
         static_cast<void>(stop_member(owner_of(m), m));
-      } else if (list_link* r = overlooked_routines_.pop_front()) {
+      } else if (list_link* r = take(overlooked_routines_)) {
         auto& m = static_cast<context_member&>(*r);
         static_cast<void>(stop_member(static_cast<routine&>(m), m));
       } else {
@@ -268,6 +321,7 @@ void cancel_node::expire(context_deadline& d, errc err) noexcept {
   auto& own = static_cast<own_deadline&>(d);
   const context_ref drop(&own.of);
   {
+    const node_scope as_worker_of(own.of);
     const spin_guard guard(own.of.lock_);
     own.of.timed_ = timer_state::out;
   }
@@ -300,6 +354,7 @@ context_ref make_cancel_node(const context_ref& parent, time_point deadline,
   }
   auto* n = new cancel_node(parent, deadline);
   context_ref made(n);
+  tsan_release(n);  // pairs with node_scope
   n->join_parent();
   if (timed && deadline <= now) {
     n->cancel(errc::deadline_exceeded, cause);

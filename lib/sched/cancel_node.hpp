@@ -69,6 +69,7 @@ class cancel_node final : public context_node, public list_link {
   ~cancel_node() override;
 
   bool add(link_list& list, list_link& m) noexcept;
+  void cancel_as_worker(errc err, std::error_code cause) noexcept;
   bool close(errc err, std::error_code cause) noexcept;
   bool end_members(cancel_node*& last) noexcept;
   void end_overlooked() noexcept;

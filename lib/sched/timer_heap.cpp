@@ -35,9 +35,12 @@ void set_heap(timer_node& t, timer_heap* h) noexcept {
 
 /// A node that was taken out. Returns: it, if it is a context's.
 context_deadline* as_context(timer_node& t) noexcept {
-  const unseen_scope unseen;
-  if (t.wait != nullptr) return nullptr;
-  t.index = timer_node::outside;
+  {
+    const unseen_scope unseen;
+    if (t.wait != nullptr) return nullptr;
+    t.index = timer_node::outside;
+  }
+  tsan_acquire(&t);  // pairs with cancel_node::arm()
   return &static_cast<context_deadline&>(t);
 }
 
