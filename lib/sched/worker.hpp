@@ -72,6 +72,10 @@ class worker final : public worker_identity, public trampoline {
 
   /// The simulation's find(): sees to requests first, and gives up its place as a searcher.
   routine* take_turn();
+  /// For the simulation: whether somebody has asked something of it that its next turn serves.
+  bool has_requests() const noexcept {
+    return attention_.load(std::memory_order_relaxed) != 0;  // relaxed: one thread
+  }
 
   /// Runs a routine until it waits or ends.
   void run(routine& r);

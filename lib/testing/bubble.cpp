@@ -131,7 +131,9 @@ class bubble_run::driver final : public simulation {
         return true;
       }
     }
-    return complete_one();
+    if (complete_one()) return true;
+    // A deadline that has come in a turn above may have asked a worker to end an operation.
+    return std::any_of(all.begin(), all.end(), [](const auto& w) { return w->has_requests(); });
   }
 
   bool complete_one() {
