@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // fs::file under cancellation, and files that are streams: pipes, fifos.
+#include <sluice/context.hpp>
 #include <sluice/fs/file.hpp>
 #include <sluice/sluice.hpp>
 
@@ -8,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,6 +90,41 @@ TEST_CASE("file: a read that waits ends stopped, and takes nothing") {
     std::array<char, 8> buffer;
     auto n = co_await pipe.reader.read(buffer);
     CHECK(n == 4u);
+  });
+}
+
+TEST_CASE("file: a read that waits ends at the deadline of its boundary, and takes nothing") {
+  on_all_reactors([]() -> task<> {
+    pipe_files pipe;
+    std::array<char, 8> buffer;
+    const auto late = co_await with_timeout(std::chrono::milliseconds(1), pipe.reader.read(buffer));
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error() == make_error_code(errc::deadline_exceeded));
+    static_cast<void>(co_await pipe.writer.write("kept"));
+    const auto n = co_await with_timeout(std::chrono::hours(1), pipe.reader.read(buffer));
+    CHECK(n == 4u);
+  });
+}
+
+TEST_CASE("file: a write into a full pipe ends at the deadline of its boundary") {
+  on_all_reactors([]() -> task<> {
+    pipe_files pipe;
+    const std::vector<char> much(std::size_t{1} << 20);
+    std::size_t written = 0;
+    std::error_code cause;
+    while (!cause) {
+      const auto n = co_await with_timeout(std::chrono::milliseconds(1), pipe.writer.write(much));
+      if (n) {
+        written += *n;
+      } else {
+        cause = n.error().code();
+      }
+    }
+    CHECK(cause == errc::deadline_exceeded);
+    CHECK(written > 0);
+    std::vector<char> all(written);
+    const auto read = co_await pipe.reader.read_exact(all);  // what was told is there
+    CHECK(read.has_value());
   });
 }
 
