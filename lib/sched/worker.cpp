@@ -390,8 +390,7 @@ bool worker::ends_turn() noexcept {
 
 /// Unwinds a routine up to the boundary where it goes on. Returns: the frame that does; null: it has ended.
 std::coroutine_handle<> worker::stop_running(routine& r) noexcept {
-  end = verdict::
-      parked;  // what the frame that goes on has done when it names no other, unless it says so
+  end = verdict::parked;  // what a frame that goes on has done, unless it says so
   while (unwind(r, r.within)) {
     boundary& b = *r.within;
     if (b.stop()) return b.caller->frame();

@@ -47,7 +47,7 @@ TEST_SUITE("io/epoll_set") {
         CHECK(set.wait(reports, 4, sluice::time_point(sluice::duration::max() / 2)) == 0);
       });
       if (!could) return skip("no seccomp filters");
-      CHECK(polls == 1);
+      CHECK(polls <= 1);  // none, where the machine was away for so long
     }
   }
 }

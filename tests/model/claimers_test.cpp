@@ -2,6 +2,7 @@
 // What ends waits besides channels and operations: deadlines and the ends of routines, each against a
 // stop request. timer_heap.cpp, routine.cpp, time.cpp and worker::finish(), as they are.
 #include <sluice/detail/sched/join.hpp>
+#include <sluice/detail/sched/start_routine.hpp>
 #include <sluice/time.hpp>
 
 #include "model/support/awaiter.hpp"
@@ -60,6 +61,7 @@ struct target : routine {
   target() {
     phase.store(routine_phase::live, std::memory_order_relaxed);
     refs.store(9, std::memory_order_relaxed);
+    kind = &kind_of<int>;
   }
   model::plain<int> result{0};
 };

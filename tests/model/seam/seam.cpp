@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the library asks of the system and of its threads, answered by the model checker: the barrier
 // of all threads, futexes, the clock, the current worker, and how broken invariants end.
+#include <sluice/clock.hpp>
 #include <sluice/detail/base/assert.hpp>
 
 #include "base/asymmetric.hpp"
@@ -50,6 +51,14 @@ time_point monotonic_now() noexcept {
   static duration passed{0};
   return time_point(passed += std::chrono::milliseconds(20));
 }
+
+}  // namespace sluice::detail
+
+sluice::time_point sluice::clock::now() noexcept {
+  return detail::monotonic_now();
+}
+
+namespace sluice::detail {
 
 // ---- sched/worker.hpp: one word for each simulated thread
 
