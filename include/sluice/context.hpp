@@ -165,7 +165,8 @@ class after_func_handle {
 // Cancellation: a stop of the caller stops the work, then the caller.
 // Cost: the task's frame (one more for an operation or a callable).
 
-/// Runs `work` in that context.
+/// Runs `work` in that context, which takes the place of the ambient one: a cancel of the latter takes effect
+/// when the work has ended, unless the context is below it.
 template <class T>
 auto with_context(context c, task<T> work) {
   return detail::bound<detail::result_op>(detail::frame_of(std::move(work)), detail::enters_kind,

@@ -10,6 +10,7 @@
 #  include <link.h>
 #  include <sanitizer/tsan_interface.h>
 #  include <sched.h>
+#  include <sys/single_threaded.h>
 
 // Of the run-time, in no header that goes with all compilers.
 extern "C" {
@@ -117,6 +118,9 @@ SLUICE_UNWATCHED void tsan_forget(own_memory m) noexcept {
 }
 
 SLUICE_UNWATCHED void fibre::make(std::uint64_t id) noexcept {
+  // Where there is one thread, reference counts of the C++ library are no atomics: between fibres these
+  // would be races.
+  __libc_single_threaded = 0;
   if (off.load(std::memory_order_relaxed) != 0) return;  // relaxed: set by who spawns, or before
   // relaxed: a bound, no more
   if (live.fetch_add(1, std::memory_order_relaxed) >= most_live) {

@@ -168,7 +168,9 @@ void cancel_node::remove(list_link& m) noexcept {
 // ---- cancel
 
 void cancel_node::cancel(errc err, std::error_code cause) noexcept {
+  tsan_release(&deadline_);  // what was done before comes before all that is told of it
   const worker_scope as_worker;
+  tsan_acquire(&deadline_);
   cancel_as_worker(err, cause);
 }
 
@@ -179,11 +181,14 @@ void cancel_node::cancel(errc err, std::error_code cause) noexcept {
     return;
   }
   leave_parent();
+  // All nodes before any member: who is told of another's stop has been stopped itself, if it is to be.
   cancel_node* last = this;
+  for (cancel_node* n = this; n != nullptr; n = n->next_)
+    n->close_children(last);
   bool overlooked = false;
   for (cancel_node* n = this; n != nullptr; n = n->next_) {
     n->disarm();
-    overlooked |= n->end_members(last);
+    overlooked |= n->end_members();
   }
   if (overlooked) heavy_barrier();  // between the requests and the second looks [A1]
   for (cancel_node* n = this; n != nullptr;) {
@@ -206,22 +211,33 @@ bool cancel_node::close(errc err, std::error_code cause) noexcept {
   return true;
 }
 
-/// Children go to the end of the chain; routines are asked to stop. Returns: whether some were not
-/// waiting, and have to be looked at again.
-bool cancel_node::end_members(cancel_node*& last) noexcept {
+/// Children that this call cancels go to the end of the chain.
+void cancel_node::close_children(cancel_node*& last) noexcept {
+  for (bool more = true; more;) {
+    const spin_guard guard(lock_);
+    int left = members_in_a_go;
+    for (; left != 0; --left) {
+      list_link* l = take(children_);
+      if (l == nullptr) break;
+      auto& child = static_cast<cancel_node&>(*l);
+      if (child.close(static_cast<errc>(end_.err.value()), end_.cause)) {
+        last = last->next_ = &child;
+      } else {
+        tsan_release(&child);  // as node_scope
+      }
+    }
+    more = left == 0;
+  }
+}
+
+/// Routines are asked to stop. Returns: whether some were not waiting, and have to be looked at again.
+bool cancel_node::end_members() noexcept {
   bool overlooked = false;
   for (bool more = true; more;) {
     const spin_guard guard(lock_);
     int left = members_in_a_go;
     for (; left != 0; --left) {
-      if (list_link* l = take(children_)) {
-        auto& child = static_cast<cancel_node&>(*l);
-        if (child.close(static_cast<errc>(end_.err.value()), end_.cause)) {
-          last = last->next_ = &child;
-        } else {
-          tsan_release(&child);  // as node_scope
-        }
-      } else if (list_link* w = take(waiters_)) {
+      if (list_link* w = take(waiters_)) {
         // Before the routines: who waits for its own context has what it waited for.
         routine& r = owner_of(static_cast<context_done_op&>(*w));
         if (r.claim.claim_armed()) make_runnable(r);

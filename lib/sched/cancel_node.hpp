@@ -71,7 +71,8 @@ class cancel_node final : public context_node, public list_link {
   bool add(link_list& list, list_link& m) noexcept;
   void cancel_as_worker(errc err, std::error_code cause) noexcept;
   bool close(errc err, std::error_code cause) noexcept;
-  bool end_members(cancel_node*& last) noexcept;
+  void close_children(cancel_node*& last) noexcept;
+  bool end_members() noexcept;
   void end_overlooked() noexcept;
   void disarm() noexcept;
   void leave_parent() noexcept;

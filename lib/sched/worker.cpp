@@ -285,9 +285,12 @@ void worker::leave_routine() noexcept {
 
 namespace {
 
-/// Whether a routine that is to be unwound if it was asked to stop was not asked.
+/// Whether a routine that is to be unwound if it was asked to stop was not asked. Who cancels a context
+/// may have come as far as the routine that was joined, and not to this one.
 bool spared(routine& r) noexcept {
   if (!std::exchange(r.unwinding_if_asked, false) || r.must_stop()) return false;
+  const spin_guard guard(r.join_lock);
+  if (is_stop_due(r)) return false;
   r.unwinding = false;
   return true;
 }
@@ -296,7 +299,8 @@ bool spared(routine& r) noexcept {
 
 bool worker::obeys_stop(const routine& r, const result_kind& kind,
                         std::coroutine_handle<> frame) const noexcept {
-  if (!r.must_stop() && !ex.is_stopping()) return false;
+  const bool shielded = r.within != nullptr && r.within->is_shielded();
+  if (!r.must_stop() && (shielded || !ex.is_stopping())) return false;
   const std::exception_ptr e = kind.exception(frame);
   if (e == nullptr) return false;
   try {

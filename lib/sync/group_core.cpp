@@ -15,6 +15,7 @@ namespace sluice::detail {
 group_core::group_core(std::size_t limit, bool crashes)
     : limit_(limit), crashes_(crashes), context_(make_cancel_node(current_context())) {
   if (limit == 0) throw_panic("errgroup: the limit is zero: nothing could run");
+  tsan_release(&context_);  // pairs with one_ended()
 }
 
 group_core::~group_core() {
@@ -117,7 +118,12 @@ std::optional<error> group_core::take_failure() {
 
 // ---- ending
 
+void group_core::report_ends() noexcept {
+  tsan_release(&context_);  // pairs with group_join_op::await_resume()
+}
+
 void group_core::one_ended() noexcept {
+  tsan_acquire(&context_);  // the worker, after who made the group
   routine* next = nullptr;
   routine* joiner = nullptr;
   routine* waiter = nullptr;
@@ -190,6 +196,7 @@ bool group_join_op::await_suspend(std::coroutine_handle<> frame) noexcept {
 }
 
 bool group_join_op::await_resume() const noexcept {
+  tsan_acquire(&g_->context_);  // what the routines have done
   const spin_guard guard(g_->lock_);
   return g_->live_ == 0;
 }

@@ -8,6 +8,7 @@
 #include "conformance/contexts.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -263,14 +264,14 @@ TEST_CASE(
 namespace {
 
 struct leaving {
-  explicit leaving(std::shared_ptr<bool> flag) : left(std::move(flag)) {}
+  explicit leaving(std::shared_ptr<std::atomic<bool>> flag) : left(std::move(flag)) {}
   leaving(const leaving&) = delete;
   leaving& operator=(const leaving&) = delete;
   ~leaving() { *left = true; }
-  std::shared_ptr<bool> left;
+  std::shared_ptr<std::atomic<bool>> left;
 };
 
-task<> work_for_ever(std::shared_ptr<bool> left) {
+task<> work_for_ever(std::shared_ptr<std::atomic<bool>> left) {
   const leaving at_end(std::move(left));
   chan<int> never(0);
   static_cast<void>(co_await never.recv());
@@ -281,7 +282,7 @@ task<> work_for_ever(std::shared_ptr<bool> left) {
 TEST_CASE("context documentation: a cancel does not wait for the work to stop") {
   in_bubbles([]() -> task<> {
     const owned_context c = context::background().with_cancel();
-    auto left = std::make_shared<bool>(false);
+    auto left = std::make_shared<std::atomic<bool>>(false);
     auto work = go_in(c, work_for_ever, left);
     co_await settle();
     c.cancel();
@@ -459,7 +460,7 @@ TEST_CASE("context documentation: WithValue leaves the rest to its parent") {
 namespace {
 
 /// Sends 1, 2, ... until it is stopped.
-task<> count_up(send_chan<int> out, std::shared_ptr<bool> left) {
+task<> count_up(send_chan<int> out, std::shared_ptr<std::atomic<bool>> left) {
   const leaving at_end(std::move(left));
   for (int n = 1;; ++n)
     co_await out.send(n);
@@ -469,7 +470,7 @@ task<> count_up(send_chan<int> out, std::shared_ptr<bool> left) {
 
 TEST_CASE("context: ExampleWithCancel") {
   in_bubbles([]() -> task<> {
-    auto left = std::make_shared<bool>(false);
+    auto left = std::make_shared<std::atomic<bool>>(false);
     {
       const owned_context c = context::background().with_cancel();
       chan<int> numbers(0);

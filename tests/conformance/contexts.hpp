@@ -11,6 +11,7 @@
 
 #include "support/everywhere.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -66,7 +67,7 @@ inline sluice::task<> cancel_it(const sluice::owned_context* c, std::error_code 
 
 /// A function for after_func that says that it ran. Counts may outlive the bubble.
 struct runs {
-  std::shared_ptr<int> times = std::make_shared<int>(0);
+  std::shared_ptr<std::atomic<int>> times = std::make_shared<std::atomic<int>>(0);
   auto function() const {
     return [n = times] { ++*n; };
   }

@@ -50,6 +50,8 @@ class SLUICE_EXPORT group_core : public routine_group {
   void lose() noexcept;
   void cancel_all() noexcept;
 
+  /// By the routine, when it has told the group what it ends with.
+  void report_ends() noexcept;
   void one_ended() noexcept override;
 
   /// Once all have ended. Returns: the first failure, if it was an error; throws it if it was an exception.

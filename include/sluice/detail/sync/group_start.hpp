@@ -29,8 +29,7 @@ void note_value(group_core& g, T&& value) {
 }
 
 template <class T>
-void report_to_group(const routine& r, std::coroutine_handle<> root, start_box& box) noexcept {
-  auto& g = static_cast<group_core&>(*box.group);
+void note_end(group_core& g, const routine& r, std::coroutine_handle<> root) noexcept {
   if (!root) return g.lose();
   try {
     auto& promise = std::coroutine_handle<task_promise<T>>::from_address(root.address()).promise();
@@ -42,6 +41,12 @@ void report_to_group(const routine& r, std::coroutine_handle<> root, start_box& 
   } catch (...) {
     g.fail(&r, std::current_exception());
   }
+}
+template <class T>
+void report_to_group(const routine& r, std::coroutine_handle<> root, start_box& box) noexcept {
+  auto& g = static_cast<group_core&>(*box.group);
+  note_end<T>(g, r, root);
+  g.report_ends();
 }
 template <class T>
 inline constexpr result_kind group_kind_of{exception_of<T>, report_to_group<T>};
