@@ -237,11 +237,7 @@ bool cancel_node::end_members() noexcept {
     const spin_guard guard(lock_);
     int left = members_in_a_go;
     for (; left != 0; --left) {
-      if (list_link* w = take(waiters_)) {
-        // Before the routines: who waits for its own context has what it waited for.
-        routine& r = owner_of(static_cast<context_done_op&>(*w));
-        if (r.claim.claim_armed()) make_runnable(r);
-      } else if (list_link* b = take(boundaries_)) {
+      if (list_link* b = take(boundaries_)) {
         auto& m = static_cast<context_member&>(*b);
         if (stop_member(owner_of(m), m)) continue;
         put(overlooked_boundaries_, m);
@@ -251,6 +247,10 @@ bool cancel_node::end_members() noexcept {
         if (stop_member(static_cast<routine&>(m), m)) continue;
         put(overlooked_routines_, m);
         overlooked = true;
+      } else if (list_link* w = take(waiters_)) {
+        // One that was stopped in this wait by now finds in abandon() that it has what it waited for.
+        routine& waiter = owner_of(static_cast<context_done_op&>(*w));
+        if (waiter.claim.claim_armed()) make_runnable(waiter);
       } else {
         break;
       }
@@ -309,6 +309,15 @@ bool context_done_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   }
   if (refused) refuse(*this, frame);
   return true;
+}
+
+/// Who cancels may not have come to this routine yet. If it is its own context that has ended, its next wait
+/// stops all the same.
+void context_done_op::await_resume() const noexcept {
+  routine& r = owner();
+  const spin_guard guard(r.join_lock);
+  // relaxed: the routine's own, but for who holds the lock
+  if (is_stop_due(r)) r.stop_requested.store(true, std::memory_order_relaxed);
 }
 
 void context_done_op::abandon(wait_point& self) noexcept {

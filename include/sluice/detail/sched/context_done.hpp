@@ -16,7 +16,7 @@ class SLUICE_EXPORT context_done_op final : public wait_point, private list_link
   context_done_op(await_site site, context_node* node) noexcept;
   bool await_suspend(std::coroutine_handle<> frame) noexcept;
   ~context_done_op() = default;
-  void await_resume() const noexcept {}
+  void await_resume() const noexcept;
 
  private:
   friend class cancel_node;
