@@ -4,6 +4,8 @@
 #include "base/asymmetric.hpp"
 #include "sched/executor_core.hpp"
 
+#include <utility>
+
 #include <sched.h>
 
 namespace sluice::detail {
@@ -144,6 +146,14 @@ void make_runnable(routine& r) noexcept {
     w->push_next(r);
   } else {
     r.executor->inject(r);
+  }
+}
+
+void make_all_runnable(routine* first) noexcept {
+  while (first != nullptr) {
+    routine* following = std::exchange(first->next, nullptr);
+    make_runnable(*first);
+    first = following;
   }
 }
 

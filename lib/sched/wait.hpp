@@ -32,6 +32,9 @@ inline bool done_at_once(wait_point& w, std::coroutine_handle<> frame) noexcept 
   return --w.head->hop->awaits_left == 0 && end_turn(w, frame);
 }
 
+/// Makes claimed routines runnable, linked by `next`, or none.
+void make_all_runnable(routine* first) noexcept;
+
 /// Ends a pinned wait with its result, from a thread that is not its worker: waits for a stop request
 /// that is on its way, which lets go of the wait in a few instructions. The routine goes on, and
 /// its wait point may be gone on return.

@@ -40,9 +40,14 @@ bool group_core::try_admit() noexcept {
 }
 
 void group_core::dismiss(bool admitted) noexcept {
-  const spin_guard guard(lock_);
-  --live_;
-  if (admitted || !is_limited()) --running_;
+  routine* waiters = nullptr;
+  {
+    const spin_guard guard(lock_);
+    --live_;
+    if (admitted || !is_limited()) --running_;
+    waiters = take_room_waiters();
+  }
+  make_all_runnable(waiters);
 }
 
 void group_core::enqueue(routine& r) noexcept {
@@ -126,7 +131,7 @@ void group_core::one_ended() noexcept {
   tsan_acquire(&context_);  // the worker, after who made the group
   routine* next = nullptr;
   routine* joiner = nullptr;
-  routine* waiter = nullptr;
+  routine* waiters = nullptr;
   {
     const spin_guard guard(lock_);
     --live_;
@@ -136,23 +141,25 @@ void group_core::one_ended() noexcept {
       first_queued_ = std::exchange(next->next, nullptr);
       ++running_;
     } else {
-      waiter = take_room_waiter();
+      waiters = take_room_waiters();
     }
     if (live_ == 0) joiner = take_joiner();
   }
   // Whoever of these runs may end the group.
   if (next != nullptr) release_held(*next);
-  if (waiter != nullptr) make_runnable(*waiter);
+  make_all_runnable(waiters);
   if (joiner != nullptr) make_runnable(*joiner);
 }
 
-/// Returns: the first routine that waits for room, claimed, or null.
-routine* group_core::take_room_waiter() noexcept {
+/// All who wait for room: the first may make no use of it. Returns: they, claimed, linked by `next`.
+routine* group_core::take_room_waiters() noexcept {
+  if (running_ >= limit_) return nullptr;
+  routine* first = nullptr;
   while (list_link* l = room_waiters_.pop_front()) {
     routine& r = static_cast<group_room_op&>(*l).owner();
-    if (r.claim.claim_armed()) return &r;
+    if (r.claim.claim_armed()) r.next = std::exchange(first, &r);
   }
-  return nullptr;
+  return first;
 }
 
 /// Returns: the routine that waits for all, claimed, or null.
@@ -179,12 +186,14 @@ group_join_op::group_join_op(await_site at, group_core* g) noexcept
 
 bool group_join_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   routine& r = owner();
-  if (r.must_stop()) g_->cancel_all();
+  // One look: what waits for whatever comes has cancelled the group before. A request behind it ends arm().
+  const bool stopping = r.must_stop();
+  if (stopping) g_->cancel_all();
   begin_wait(*this, frame);
   const spin_guard guard(g_->lock_);
   if (g_->live_ == 0) return false;
   g_->joiner_ = this;
-  if (r.must_stop()) {
+  if (stopping) {
     g_->joined_ = group_core::joined::whatever_comes;
     r.claim.pin();
     return true;

@@ -23,11 +23,7 @@ void wait_group_core::add(std::ptrdiff_t n) {
       if (r.claim.claim_armed()) r.next = std::exchange(first, &r);
     }
   }
-  while (first != nullptr) {
-    routine* following = std::exchange(first->next, nullptr);
-    make_runnable(*first);
-    first = following;
-  }
+  make_all_runnable(first);
 }
 
 std::ptrdiff_t wait_group_core::count() const noexcept {

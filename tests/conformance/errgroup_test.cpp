@@ -164,13 +164,14 @@ TEST_CASE("errgroup: TestCancelCause") {
 TEST_CASE("errgroup: TestPanic") {
   everywhere([]() -> task<> {
     std::atomic<bool> other_ended{false};
+    chan<int> never(0);
     auto body = [&](errgroup& g) -> task<> {
       g.go([]() -> task<> {
         co_await yield();
         throw panic_error("task: panics");
       });
       g.go([&]() -> task<> {
-        static_cast<void>(co_await as_result(sleep_for(1h)));
+        static_cast<void>(co_await as_result(never.recv()));
         other_ended = true;
       });
       co_return;

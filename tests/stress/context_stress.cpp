@@ -4,6 +4,7 @@
 #include <sluice/boundary.hpp>
 #include <sluice/chan.hpp>
 #include <sluice/context.hpp>
+#include <sluice/errgroup.hpp>
 #include <sluice/go.hpp>
 #include <sluice/routine.hpp>
 #include <sluice/runtime.hpp>
@@ -295,6 +296,36 @@ TEST_SUITE("stress/context") {
               const bool stopped = co_await ends_stopped(std::move(h));
               CHECK(stopped);
               CHECK(told);
+              d->progress();
+            }
+          },
+          &dog, seed);
+    }
+  }
+
+  TEST_CASE("errgroup: a stop that meets the beginning of the join stops the routines") {
+    for (const std::uint64_t seed : seeds(1, 2)) {
+      CAPTURE(seed);
+      watchdog dog("group joins");
+      run(
+          {.workers = 3},
+          [](watchdog* d, std::uint64_t s) -> task<> {
+            dice random(s);
+            for (int i = 0; i < rounds(20'000); ++i) {
+              auto h = go([]() -> task<> {
+                auto body = [](errgroup& g) -> task<> {
+                  g.go([]() -> task<> {
+                    const chan<int> never(0);
+                    static_cast<void>(co_await never.recv());
+                  });
+                  co_return;
+                };
+                static_cast<void>(co_await errgroup::run(body));
+              });
+              co_await dawdle(random.roll(3));
+              h.cancel();
+              const bool stopped = co_await ends_stopped(std::move(h));
+              CHECK(stopped);
               d->progress();
             }
           },

@@ -365,6 +365,29 @@ TEST_CASE("errgroup: room() waits until one more may run, and can be stopped") {
   });
 }
 
+TEST_CASE("errgroup: room() tells all who wait, for the first may make no use of it") {
+  everywhere([]() -> task<> {
+    chan<int> gate(0);
+    std::atomic<int> told{0};
+    auto body = [&](errgroup& g) -> task<> {
+      g.go([&gate]() -> task<> { static_cast<void>(co_await gate.recv()); });
+      auto wait = [&]() -> task<> {
+        co_await g.room();
+        ++told;
+      };
+      auto a = go(wait);
+      auto b = go(wait);
+      co_await until_waiting(a.id());
+      co_await until_waiting(b.id());
+      gate.close();
+      co_await std::move(a);
+      co_await std::move(b);
+    };
+    CHECK(co_await errgroup::run({.limit = 1}, body));
+    CHECK(told == 2);
+  });
+}
+
 TEST_CASE("errgroup: its context has the first failure's code as the cause") {
   in_bubbles([]() -> task<> {
     std::error_code cause;

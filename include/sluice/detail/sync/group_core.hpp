@@ -66,9 +66,8 @@ class SLUICE_EXPORT group_core : public routine_group {
   enum class joined : unsigned char { no, until_stopped, whatever_comes };
 
   bool take_failure_slot() noexcept;
-  routine* take_queued() noexcept;
   routine* take_joiner() noexcept;
-  routine* take_room_waiter() noexcept;
+  routine* take_room_waiters() noexcept;
 
   const std::size_t limit_;
   const bool crashes_;
