@@ -45,12 +45,8 @@ task<int> fail_after(duration d, const char* text) {
   co_await sleep_for(d);
   throw std::runtime_error(text);
 }
-task<int> forever(std::atomic<int>* left) {
-  struct leaves {
-    explicit leaves(std::atomic<int>* n) : n_(n) {}
-    ~leaves() { ++*n_; }
-    std::atomic<int>* n_;
-  } l(left);
+task<int> forever(exits* left) {
+  const leaves l(left);
   chan<int> c(0);
   co_return (co_await c.recv()).value_or(0);
 }
@@ -84,13 +80,13 @@ TEST_CASE("race: the first result in time wins") {
 
 TEST_CASE("race: losers are stopped, and have ended when it returns") {
   everywhere([]() -> task<> {
-    std::atomic<int> left{0};
+    exits left;
     auto r = co_await race(forever(&left), later(7), forever(&left));
     CHECK(r.index() == 1);
     CHECK(r.value() == 7);
-    const int before = left;
+    const int before = left.all;
     co_await yield();
-    CHECK(left == before);  // those that had begun
+    CHECK(left.all == before);  // those that had begun
   });
 }
 
@@ -105,7 +101,7 @@ TEST_CASE("race: one that waits for nothing wins before the others begin") {
 
 TEST_CASE("race: types may differ, and may be void") {
   everywhere([]() -> task<> {
-    std::atomic<int> left{0};
+    exits left;
     auto r = co_await race(forever(&left), owned(5));
     CHECK(r.index() == 1);
     CHECK(**r.get<1>() == 5);
@@ -149,10 +145,10 @@ TEST_CASE("race: a loser that had a result hands it back") {
 
 TEST_CASE("race: a stop of the caller stops all") {
   everywhere([]() -> task<> {
-    std::atomic<int> left{0};
+    exits left;
     std::atomic<bool> went_on{false};
     auto h = go(
-        [](std::atomic<int>* l, std::atomic<bool>* on) -> task<> {
+        [](exits* l, std::atomic<bool>* on) -> task<> {
           auto r = co_await race(forever(l), forever(l));
           *on = r.index() != 2;
         },
@@ -160,22 +156,24 @@ TEST_CASE("race: a stop of the caller stops all") {
     co_await until_waiting(h.id());
     h.cancel();
     CHECK(co_await was_stopped(std::move(h)));
-    CHECK(left == 2);
+    CHECK(left.all == 2);
+    CHECK(left.unwound == 2);
     CHECK(!went_on);
   });
 }
 
 TEST_CASE("race: within a deadline") {
   in_bubbles([]() -> task<> {
-    std::atomic<int> left{0};
-    const auto first = [](std::atomic<int>* l) -> task<int> {
+    exits left;
+    const auto first = [](exits* l) -> task<int> {
       auto r = co_await race(forever(l), forever(l));
       co_return r.value();
     };
     auto r = co_await with_timeout(1s, first(&left));
     CHECK(!r);
     CHECK(r.error() == errc::deadline_exceeded);
-    CHECK(left == 2);
+    CHECK(left.all == 2);
+    CHECK(left.unwound == 2);
   });
 }
 

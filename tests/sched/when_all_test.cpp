@@ -52,26 +52,6 @@ task<int> fail_later(const char* text) {
   throw std::runtime_error(text);
 }
 
-/// Counts frames that are left, by children on several workers at a time.
-struct exits {
-  std::atomic<int> all{0};
-  std::atomic<int> unwound{0};  // with std::uncaught_exceptions() risen
-};
-class leaves {
- public:
-  explicit leaves(exits* e) noexcept : e_(e), uncaught_(std::uncaught_exceptions()) {}
-  leaves(const leaves&) = delete;
-  leaves& operator=(const leaves&) = delete;
-  ~leaves() {
-    if (std::uncaught_exceptions() == uncaught_ + 1) ++e_->unwound;
-    ++e_->all;
-  }
-
- private:
-  exits* e_;
-  int uncaught_;
-};
-
 task<> wait_for_ever(exits* e) {
   const leaves l(e);
   chan<int> c(0);

@@ -47,26 +47,6 @@ inline sluice::task<> three_frames(trace* t) {
   t->went_on = true;
 }
 
-/// Frames that are left, of routines on several workers at a time.
-struct exits {
-  std::atomic<int> all{0};
-  std::atomic<int> unwound{0};  // with std::uncaught_exceptions() risen
-};
-class leaves {
- public:
-  explicit leaves(exits* e) noexcept : e_(e), uncaught_(std::uncaught_exceptions()) {}
-  leaves(const leaves&) = delete;
-  leaves& operator=(const leaves&) = delete;
-  ~leaves() {
-    if (std::uncaught_exceptions() == uncaught_ + 1) ++e_->unwound;
-    ++e_->all;
-  }
-
- private:
-  exits* e_;
-  int uncaught_;
-};
-
 inline sluice::task<> wait_watched(exits* e) {
   const leaves l(e);
   co_await wait_for_ever();

@@ -8,6 +8,7 @@
 
 #include "support/counted.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <utility>
@@ -39,6 +40,26 @@ class witness {
   int what_;
   int uncaught_;
   counted alive_;
+};
+
+/// Frames that are left, of routines on several workers at a time.
+struct exits {
+  std::atomic<int> all{0};
+  std::atomic<int> unwound{0};  // with std::uncaught_exceptions() risen
+};
+class leaves {
+ public:
+  explicit leaves(exits* e) noexcept : e_(e), uncaught_(std::uncaught_exceptions()) {}
+  leaves(const leaves&) = delete;
+  leaves& operator=(const leaves&) = delete;
+  ~leaves() {
+    if (std::uncaught_exceptions() == uncaught_ + 1) ++e_->unwound;
+    ++e_->all;
+  }
+
+ private:
+  exits* e_;
+  int uncaught_;
 };
 
 /// Whether the log says: 0, 1, ..., n - 1, each while unwinding.

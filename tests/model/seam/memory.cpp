@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory for nodes of contexts. A file of its own in the archive: programs about frames bring theirs.
+// Frames of the heap. A file of its own in the archive: programs about the frame pool bring that.
 #include <sluice/detail/coro/frame_alloc.hpp>
 
 #include <new>

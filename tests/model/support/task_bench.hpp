@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Real tasks on workers that serve: frames of the heap (their pool has a program of its own), and
-// records as they are when a process begins. Included by one source of a program.
+// Real tasks on workers that serve: records as they are when a process begins.
 #pragma once
-
-#include <sluice/detail/coro/frame_alloc.hpp>
 
 #include "model/support/bench.hpp"
 #include "sched/routine_pool.hpp"
 
-#include <cstddef>
 #include <new>
 #include <utility>
-
-namespace sluice::detail {
-
-void* frame_allocate(std::size_t size) {
-  return ::operator new(size);
-}
-void frame_free(void* frame, std::size_t size) noexcept {
-  ::operator delete(frame, size);
-}
-
-}  // namespace sluice::detail
 
 namespace model_test {
 
