@@ -3,6 +3,7 @@
 # Everything is off for a project that includes sluice; nothing here reaches a consumer.
 
 option(SLUICE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(SLUICE_MODEL "Build the tests by the model checker, for which one compiler is enough" ON)
 option(SLUICE_PERF "Build the benchmarks" ${PROJECT_IS_TOP_LEVEL})
 option(SLUICE_SAMPLES "Build the samples" ${PROJECT_IS_TOP_LEVEL})
 option(SLUICE_INSTALL "Make install rules for the library" ${PROJECT_IS_TOP_LEVEL})

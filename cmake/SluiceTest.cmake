@@ -30,18 +30,27 @@ if(SLUICE_SANITIZE)
       "TSAN_OPTIONS=second_deadlock_stack=1${symbolizer}")
 endif()
 
+find_package(doctest REQUIRED)
+
+# The main function of every test executable.
+add_library(sluice_test_main OBJECT "${PROJECT_SOURCE_DIR}/tests/support/main.cpp")
+target_include_directories(sluice_test_main PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+target_compile_features(sluice_test_main PRIVATE cxx_std_20)
+target_link_libraries(sluice_test_main PRIVATE sluice_dev doctest::doctest)
+set_target_properties(sluice_test_main PROPERTIES CXX_EXTENSIONS OFF)
+
 function(sluice_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "LONG;SERIAL" "" "FILES;LABELS")
   if(NOT arg_LABELS)
     set(arg_LABELS unit)
   endif()
 
-  add_executable(${name} ${arg_FILES} "${PROJECT_SOURCE_DIR}/tests/support/main.cpp")
+  add_executable(${name} ${arg_FILES})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests"
                                              "${PROJECT_SOURCE_DIR}/lib")
   target_link_libraries(
-    ${name} PRIVATE sluice_dev sluice::testing sluice::sluice doctest::doctest fmt::fmt
-                    liburing::liburing Threads::Threads)
+    ${name} PRIVATE sluice_dev sluice_test_main sluice::testing sluice::sluice doctest::doctest
+                    fmt::fmt liburing::liburing Threads::Threads)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
 
   set(cases "${CMAKE_CURRENT_BINARY_DIR}/${name}.cases.cmake")
