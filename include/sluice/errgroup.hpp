@@ -52,10 +52,13 @@ class SLUICE_EXPORT errgroup {
   /// Cancellation: stops the body and all routines, waits for them, then ends stopped; unless one has failed, or
   ///   all have come to their ends nevertheless: that is delivered. To be stopped is no failure.
   template <class F>
-  static task<result<void>> run(errgroup_options options, F body);
+  static task<result<void>> run(errgroup_options options, F&& body) {
+    detail::check_callable<F>();
+    return run_body<std::decay_t<F>>(options, std::forward<F>(body));
+  }
   template <class F>
-  static task<result<void>> run(F body) {
-    return run(errgroup_options{}, std::move(body));
+  static task<result<void>> run(F&& body) {
+    return run(errgroup_options{}, std::forward<F>(body));
   }
 
   /// Starts a routine that runs f(args...), as sluice::go does; but arguments may borrow: a string_view, a
@@ -97,7 +100,7 @@ class SLUICE_EXPORT errgroup {
     requires detail::startable<F>
   bool try_go(F&& f, std::source_location at = std::source_location::current()) {
     if (!core_.try_admit()) return false;
-    detail::start_in_group(core_, true, at, std::forward<F>(f));
+    detail::start_in_group(core_, true, {nullptr, at}, std::forward<F>(f));
     return true;
   }
   template <class T>
@@ -120,10 +123,13 @@ class SLUICE_EXPORT errgroup {
   explicit errgroup(const errgroup_options& o)
       : core_(o.limit, o.policy == failure_policy::crash) {}
 
+  template <class F>
+  static task<result<void>> run_body(errgroup_options options, F body);
+
   template <class F, class... A>
   void start(std::source_location at, F&& f, A&&... a) {
     core_.admit();
-    detail::start_in_group(core_, false, at, std::forward<F>(f), std::forward<A>(a)...);
+    detail::start_in_group(core_, false, {nullptr, at}, std::forward<F>(f), std::forward<A>(a)...);
   }
 
   detail::group_core core_;
@@ -136,7 +142,7 @@ inline constexpr boundary_kind group_kind{.enters = true, .catches = true};
 }
 
 template <class F>
-task<result<void>> errgroup::run(errgroup_options options, F body) {
+task<result<void>> errgroup::run_body(errgroup_options options, F body) {
   using made = std::remove_cvref_t<std::invoke_result_t<F&, errgroup&>>;
   static_assert(detail::is_task_type<made>, "errgroup: the body is body(errgroup&) -> task<>");
   using value = typename made::value_type;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// All of sluice but files, descriptors and the test bench: those are fs/file.hpp, fs/walk.hpp,
-// io/... and testing/bubble.hpp.
+// All of sluice but files, descriptors, std::stop_token and the test bench: those are fs/file.hpp, fs/walk.hpp,
+// io/..., stop_token.hpp and testing/bubble.hpp.
 #pragma once
 
 // Tasks and routines
@@ -27,5 +27,6 @@
 
 // The executor, and what it tells
 #include <sluice/dump.hpp>
+#include <sluice/on.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/stats.hpp>

@@ -22,9 +22,13 @@ void join_context(routine& r, context_node& node) noexcept {
   r.stop_requested.store(true, std::memory_order_relaxed);
 }
 
+void quit_context(routine& r) noexcept {
+  if (cancel_node* g = r.node->governor()) g->remove(r);
+}
+
 void leave_context(routine& r) noexcept {
+  quit_context(r);
   const context_ref drop(std::exchange(r.node, nullptr));
-  if (cancel_node* g = drop.get()->governor()) g->remove(r);
 }
 
 void boundary::await_suspend(std::coroutine_handle<> frame) noexcept {

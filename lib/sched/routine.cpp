@@ -131,6 +131,9 @@ void destroy_routine(routine& r) noexcept {
     std::exchange(r.root.child, nullptr).destroy();
   }
   if (start_box* box = std::exchange(r.box, nullptr)) box->drop(box);
+  if (r.node != nullptr) [[unlikely]] {
+    const context_ref drop(std::exchange(r.node, nullptr));  // of one that was stopped
+  }
   retire(r);
 }
 
@@ -189,7 +192,10 @@ std::coroutine_handle<> routine_ref::take_finished() const {
   SLUICE_ASSERT(r_->finished.load(std::memory_order_acquire) == 1,
                 "join: routine has not finished");
   r_->taken = true;
-  if (r_->stopped) throw stopped_error();
+  if (r_->stopped) {
+    const context_end e = end_of(r_->node);
+    throw stopped_error(e.err ? e.cause : errc::canceled);
+  }
   return r_->root.child;
 }
 

@@ -35,7 +35,7 @@ enum class routine_phase : unsigned char { free, live, done };
 struct alignas(cache_line) routine : context_member, routine_head {
   // Guards: [W] the worker that runs it, or whoever has claimed its wait; [J] join_lock;
   // [S] written at spawn, immutable while live; atomics as said.
-  // context_member::node: the context it was started in [S].
+  // context_member::node: the context it was started in [S]; kept behind its end if that was a stop.
   claim_word claim;
   atomic<routine_phase> phase{routine_phase::free};  // [P1]
   bool unwinding = false;                            // [W] go on by unwinding, not by resuming

@@ -61,7 +61,10 @@ void claim_stop(routine& r, const executor_core* ex) noexcept;
 /// fork, unless it is asked otherwise. Before the fork's last branch has ended.
 void mark_fork_stop(routine& r) noexcept;
 
-/// The routine has ended, or never was: it is no member of its context any more. Requires: it is in one.
+/// The routine has ended: it is no member of its context any more. Requires: it is in one.
+void quit_context(routine& r) noexcept;
+
+/// Likewise, and it does not keep the context.
 void leave_context(routine& r) noexcept;
 
 /// Drops one reference to a record; the last destroys what is left of the routine.

@@ -413,7 +413,11 @@ void worker::finish(routine& r, bool stopped) noexcept {
   }
   r.stopped = stopped;
   if (r.node != nullptr) [[unlikely]] {
-    leave_context(r);
+    if (stopped) {
+      quit_context(r);  // who joins it asks for the cause
+    } else {
+      leave_context(r);
+    }
   }
   routine_group* group = nullptr;
   if (r.kind->report != nullptr) [[unlikely]] {

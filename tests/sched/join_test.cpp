@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // join_handle: values and exceptions of routines, before, while and after they end; get() on threads.
 #include <sluice/chan.hpp>
+#include <sluice/context.hpp>
 #include <sluice/detail/coro/frame_alloc.hpp>
 #include <sluice/error.hpp>
 #include <sluice/go.hpp>
 #include <sluice/routine.hpp>
 
+#include "support/boundaries.hpp"
 #include "support/counted.hpp"
 #include "support/everywhere.hpp"
 #include "support/unwinding.hpp"
@@ -13,6 +15,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -207,6 +210,33 @@ TEST_SUITE("sched/join") {
                            const panic_error&);
     }
     CHECK(counted::balanced());
+  }
+
+  TEST_CASE("join: of a stopped routine, tells why it was stopped") {
+    everywhere([]() -> task<> {
+      owned_context ctx = context::current().with_cancel();
+      auto of_context = go_in(ctx, [] { return wait_for_ever(); });
+      auto begun_late = go_in(ctx, [] { return wait_for_ever(); });
+      auto by_handle = go_in(ctx, [] { return wait_for_ever(); });
+      by_handle.cancel();
+      const auto cause_of = [](join_handle<> h) -> task<std::error_code> {
+        try {
+          co_await std::move(h);
+        } catch (const stopped_error& e) {
+          co_return e.cause();
+        }
+        co_return std::error_code{};
+      };
+      CHECK(co_await cause_of(std::move(by_handle)) == errc::canceled);
+      co_await until_waiting(of_context.id());
+      ctx.cancel(std::make_error_code(std::errc::no_link));
+      ctx = context::current().with_cancel();  // a routine that has ended keeps what it needs
+      CHECK(co_await cause_of(std::move(of_context)) == std::errc::no_link);
+      CHECK(co_await cause_of(std::move(begun_late)) == std::errc::no_link);
+      auto dropped = go_in(ctx, [] { return wait_for_ever(); });
+      ctx.cancel();
+      dropped = {};
+    });
   }
 
   TEST_CASE("join: get on a worker panics") {

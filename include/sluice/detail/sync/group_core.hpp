@@ -26,6 +26,8 @@ class group_room_op;
 ///   G3  the first failure has cancelled the context, or is about to
 class SLUICE_EXPORT group_core : public routine_group {
  public:
+  static constexpr std::size_t no_limit = ~std::size_t{0};
+
   group_core(std::size_t limit, bool crashes);
   group_core(const group_core&) = delete;
   group_core& operator=(const group_core&) = delete;
@@ -61,7 +63,6 @@ class SLUICE_EXPORT group_core : public routine_group {
  private:
   friend class group_join_op;
   friend class group_room_op;
-  static constexpr std::size_t no_limit = ~std::size_t{0};
 
   enum class joined : unsigned char { no, until_stopped, whatever_comes };
 

@@ -87,12 +87,13 @@ routine_ref start_boxed(group_core& g, const spawn_site& where, F&& f, A&&... a)
       kept.a);
 }
 
-/// Starts f(args...) as a routine of the group, which has admitted it.
+/// Starts f(args...) as a routine of the group, which has admitted it: in the group's context.
 template <class F, class... A>
-void start_in_group(group_core& g, bool admitted, std::source_location at, F&& f, A&&... a) {
+void start_in_group(group_core& g, bool admitted, spawn_site where, F&& f, A&&... a) {
   using callee = std::decay_t<F>;
   const bool queued = g.is_limited() && !admitted;
-  const spawn_site where{nullptr, at, nullptr, &g.context(), queued};
+  where.context = &g.context();
+  where.hold = queued;
   try {
     routine_ref r;
     if constexpr (is_task_type<call_result<callee, std::decay_t<A>...>>) {
