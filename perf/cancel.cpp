@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What does it cost to end a million routines that wait on a channel: each by its handle, and all by
-// ending their executor? From the first request until the last frame is gone.
+// What does it cost to end a million routines that wait on a channel: each by its handle, all by the context in which
+// they were started, and all by ending their executor? From the first request until the last frame is gone.
 #include <sluice/chan.hpp>
+#include <sluice/context.hpp>
 #include <sluice/go.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/time.hpp>
@@ -67,6 +68,17 @@ sluice::task<> by_handle(perf::meter* m, std::uint64_t n) {
   m->stop();
 }
 
+sluice::task<> by_context(perf::meter* m, std::uint64_t n) {
+  crowd c;
+  const sluice::owned_context all = sluice::context::background().with_cancel();
+  co_await sluice::with_context(
+      all, gather(&c, static_cast<std::vector<sluice::join_handle<>>*>(nullptr), n));
+  m->start();
+  all.cancel();
+  co_await c.gone.recv();
+  m->stop();
+}
+
 void by_shutdown(perf::meter& m, int workers, std::uint64_t n) {
   crowd c;
   sluice::executor ex({.workers = workers});
@@ -83,6 +95,15 @@ const perf::registration cancel_each{{
               std::uint64_t n) { sluice::run({.workers = workers}, by_handle, &m, n); },
     .n = 1'000'000,
     .aims = {{1, 100, ""}, {2, 100, ""}},
+}};
+
+const perf::registration cancel_of_context{{
+    .group = "cancel",
+    .name = "cancel_1e6_by_context",
+    .run = [](perf::meter& m, int workers,
+              std::uint64_t n) { sluice::run({.workers = workers}, by_context, &m, n); },
+    .n = 1'000'000,
+    .aims = {{1, 1}, {2, 1}},
 }};
 
 const perf::registration cancel_all{{

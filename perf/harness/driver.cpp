@@ -196,9 +196,9 @@ participant peer_of(const std::string& text) {
 
 /// Files register their rows in any order: the table begins with what costs least.
 std::ptrdiff_t place_of(std::string_view group) {
-  constexpr std::array<std::string_view, 14> order = {
-      "task", "spawn",   "yield", "chan",      "sieve",  "sleep", "cancel",
-      "wake", "latency", "idle",  "file_read", "memory", "sizes", "include_cost"};
+  constexpr std::array<std::string_view, 16> order = {
+      "task",   "spawn", "yield",   "chan", "sieve",     "context", "errgroup", "sleep",
+      "cancel", "wake",  "latency", "idle", "file_read", "memory",  "sizes",    "include_cost"};
   return std::find(order.begin(), order.end(), group) - order.begin();
 }
 
