@@ -250,7 +250,7 @@ inline owned_context context::with_deadline(time_point t, std::error_code cause)
 template <class Rep, class Period>
 owned_context context::with_timeout(std::chrono::duration<Rep, Period> d,
                                     std::error_code cause) const {
-  return with_deadline(detail::deadline_after(clock::now(), detail::saturated(d)), cause);
+  return owned_context(detail::make_timed_node(node_, detail::saturated(d), cause));
 }
 struct after_func_handle::registration {
   enum state : unsigned char { waits, started, stopped };

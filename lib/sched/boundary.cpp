@@ -7,10 +7,14 @@
 
 namespace sluice::detail {
 
-bool is_stop_due(const routine& r) noexcept {
-  if (r.asked && (r.within == nullptr || !r.within->is_shielded())) return true;
+bool is_context_cancelled(const routine& r) noexcept {
   const context_node* n = membership_of(r).node;
   return n != nullptr && n->governor() != nullptr && n->governor()->is_cancelled();
+}
+
+bool is_stop_due(const routine& r) noexcept {
+  if (r.asked && (r.within == nullptr || !r.within->is_shielded())) return true;
+  return is_context_cancelled(r);
 }
 
 void join_context(routine& r, context_node& node) noexcept {
@@ -65,9 +69,12 @@ void boundary::leave() noexcept {
     r.stop_requested.store(is_stop_due(r), std::memory_order_relaxed);
   }
   if (!kind_->enters || node == nullptr) return;
-  if (cancel_node* g = node->governor()) {
+  cancel_node* g = node->governor();
+  if (g == nullptr) return;
+  if (kind_->cancels) {
+    g->leave_and_cancel(*this);
+  } else {
     g->remove(*this);
-    if (kind_->cancels) g->cancel(errc::canceled, {});
   }
 }
 

@@ -60,8 +60,12 @@ class node_scope : immovable {
 void context_ref::release(context_node* n) noexcept {
   // A chain of parents goes in a loop, not by recursion.
   while (n != nullptr) {
-    // acq_rel: release what this side did; the last acquires what all did [O1]
-    if (n->refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    // acquire: a count of one is this side's own, and nobody else can add to it. acq_rel: release what this side
+    // did; the last acquires, either way, what all did [O1]
+    if (n->refs_.load(std::memory_order_acquire) != 1 &&
+        n->refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+      return;
+    }
     tsan_acquire(n);  // pairs with node_scope
     context_node* parent = n->parent_.take();
     delete n;
@@ -84,16 +88,8 @@ const void* context_node::find(const void* key) const noexcept {
 
 // ---- making one
 
-namespace {
-
-time_point earliest(const context_ref& parent, time_point deadline) noexcept {
-  return std::min(deadline, deadline_of(parent.get()));
-}
-
-}  // namespace
-
 cancel_node::cancel_node(context_ref parent, time_point deadline) noexcept
-    : context_node(parent, this), deadline_(earliest(parent, deadline)), timer_(*this) {}
+    : context_node(std::move(parent), this), deadline_(deadline), timer_(*this) {}
 
 cancel_node::~cancel_node() {
   SLUICE_DASSERT(!is_linked(), "context: ended while its parent has it");
@@ -116,17 +112,13 @@ void cancel_node::leave_parent() noexcept {
 
 void cancel_node::arm(worker& w, std::error_code cause) {
   timer_.cause = cause;
-  tsan_release(static_cast<timer_node*>(&timer_));  // pairs with who takes it out of the heap
   w.timers.lock_with_room();
-  retain();
+  timed_ = timer_state::armed;
+  retain_unshared();
+  tsan_release(as_node());                          // pairs with node_scope
+  tsan_release(static_cast<timer_node*>(&timer_));  // pairs with who takes it out of the heap
   w.timers.add(timer_, deadline_);
   w.timers.unlock();
-  {
-    const node_scope as_worker(*this);
-    const spin_guard guard(lock_);
-    if (timed_ == timer_state::none) timed_ = timer_state::armed;
-  }
-  if (is_cancelled()) disarm();
 }
 
 // ---- members
@@ -168,45 +160,60 @@ void cancel_node::remove(list_link& m) noexcept {
 // ---- cancel
 
 void cancel_node::cancel(errc err, std::error_code cause) noexcept {
+  if (is_cancelled()) return;
   tsan_release(&deadline_);  // what was done before comes before all that is told of it
   const worker_scope as_worker;
   tsan_acquire(&deadline_);
-  cancel_as_worker(err, cause);
+  cancel_as_worker(err, cause, nullptr);
+}
+
+void cancel_node::leave_and_cancel(list_link& m) noexcept {
+  tsan_release(&deadline_);  // as in cancel()
+  const worker_scope as_worker;
+  tsan_acquire(&deadline_);
+  cancel_as_worker(errc::canceled, {}, &m);
 }
 
 // A frame of its own: what lies in that of cancel() is the routine's.
-[[gnu::noinline]] void cancel_node::cancel_as_worker(errc err, std::error_code cause) noexcept {
-  if (!close(err, cause ? cause : make_error_code(err))) {
-    tsan_release(this);  // as node_scope
+[[gnu::noinline]] void cancel_node::cancel_as_worker(errc err, std::error_code cause,
+                                                     list_link* leaves) noexcept {
+  if (!close(err, cause ? cause : make_error_code(err), leaves)) {
+    tsan_release(as_node());  // as node_scope
     return;
   }
   leave_parent();
   // All nodes before any member: who is told of another's stop has been stopped itself, if it is to be.
   cancel_node* last = this;
-  for (cancel_node* n = this; n != nullptr; n = n->next_)
-    n->close_children(last);
+  for (cancel_node* n = this; n != nullptr; n = n->next_) {
+    if (n->had_children_) n->close_children(last);
+  }
   bool overlooked = false;
   for (cancel_node* n = this; n != nullptr; n = n->next_) {
-    n->disarm();
-    overlooked |= n->end_members();
+    if (n->had_members_) overlooked |= n->end_members();
   }
-  if (overlooked) heavy_barrier();  // between the requests and the second looks [A1]
+  if (overlooked) {
+    heavy_barrier();  // between the requests and the second looks [A1]
+    for (cancel_node* n = this; n != nullptr; n = n->next_)
+      n->end_overlooked();
+  }
   for (cancel_node* n = this; n != nullptr;) {
-    n->end_overlooked();
     cancel_node* next = std::exchange(n->next_, nullptr);
-    tsan_release(n);  // as node_scope
+    tsan_release(n->as_node());  // as node_scope
     const context_ref drop(n);
     n = next;
   }
 }
 
-/// Returns: whether this call is the one that cancels it; it is counted then.
-bool cancel_node::close(errc err, std::error_code cause) noexcept {
-  tsan_acquire(this);  // as node_scope
+/// Takes `leaves` out, if not null. Returns: whether this call is the one that cancels it; it is counted then.
+bool cancel_node::close(errc err, std::error_code cause, list_link* leaves) noexcept {
+  tsan_acquire(as_node());  // as node_scope
   const spin_guard guard(lock_);
+  if (leaves != nullptr) take_out(*leaves);
   if (cancelled_.load(std::memory_order_relaxed)) return false;  // relaxed: under the lock
   end_ = {err, cause};
-  retain();
+  had_children_ = !children_.is_empty();
+  had_members_ = !routines_.is_empty() || !boundaries_.is_empty() || !waiters_.is_empty();
+  if (!take_timer()) retain();                        // else the heap's count it is
   cancelled_.store(true, std::memory_order_release);  // release: pairs with is_cancelled() [O2]
   return true;
 }
@@ -223,7 +230,7 @@ void cancel_node::close_children(cancel_node*& last) noexcept {
       if (child.close(static_cast<errc>(end_.err.value()), end_.cause)) {
         last = last->next_ = &child;
       } else {
-        tsan_release(&child);  // as node_scope
+        tsan_release(child.as_node());  // as node_scope
       }
     }
     more = left == 0;
@@ -292,9 +299,7 @@ constinit const wait_kind context_done_op::done_kind{wait_reason::context_done, 
                                                      nullptr};
 
 context_done_op::context_done_op(await_site at, context_node* node) noexcept
-    : wait_point(at, done_kind),
-      node_(counted(node)),
-      governor_(node != nullptr ? node->governor() : nullptr) {}
+    : wait_point(at, done_kind), governor_(node != nullptr ? node->governor() : nullptr) {}
 
 bool context_done_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   // It is no stop that this waits for, though the two may come together: what has come is told.
@@ -304,8 +309,9 @@ bool context_done_op::await_suspend(std::coroutine_handle<> frame) noexcept {
   bool refused = false;
   if (governor_ == nullptr) {
     refused = !owner().claim.arm(claim_word::armed, owner());  // for ever
-  } else if (!governor_->add_waiter(*this, refused) && !refused) {
-    return false;
+  } else {
+    waits_for_ = counted(governor_);
+    if (!governor_->add_waiter(*this, refused) && !refused) return false;
   }
   if (refused) refuse(*this, frame);
   return true;
@@ -315,9 +321,10 @@ bool context_done_op::await_suspend(std::coroutine_handle<> frame) noexcept {
 /// stops all the same.
 void context_done_op::await_resume() const noexcept {
   routine& r = owner();
+  if (r.must_stop() || !is_context_cancelled(r)) return;
   const spin_guard guard(r.join_lock);
   // relaxed: the routine's own, but for who holds the lock
-  if (is_stop_due(r)) r.stop_requested.store(true, std::memory_order_relaxed);
+  r.stop_requested.store(true, std::memory_order_relaxed);
 }
 
 void context_done_op::abandon(wait_point& self) noexcept {
@@ -329,16 +336,12 @@ void context_done_op::abandon(wait_point& self) noexcept {
 
 // ---- deadlines
 
-/// The heap is there while timed_ says armed: who ends it takes all deadlines out, and says so here.
-void cancel_node::disarm() noexcept {
-  bool mine = false;
-  {
-    const spin_guard guard(lock_);
-    if (timed_ != timer_state::armed) return;
-    mine = timer_.heap->remove(timer_);
-    if (mine) timed_ = timer_state::out;
-  }
-  if (mine) const context_ref drop(this);
+/// Holds the lock. Returns: whether it has taken the deadline out, and has the heap's count now. The heap is there
+/// while timed_ says armed: who ends it takes all deadlines out, and says so here.
+bool cancel_node::take_timer() noexcept {
+  if (timed_ != timer_state::armed || !timer_.heap->remove(timer_)) return false;
+  timed_ = timer_state::out;
+  return true;
 }
 
 void cancel_node::expire(context_deadline& d, errc err) noexcept {
@@ -369,33 +372,44 @@ context_ref current_context() noexcept {
   return counted(membership_of(*w->current).node);
 }
 
-context_ref make_cancel_node(const context_ref& parent, time_point deadline,
-                             std::error_code cause) {
+namespace {
+
+/// `now`: needed if `deadline` comes before those above it.
+context_ref make_node(context_ref parent, time_point deadline, std::error_code cause,
+                      time_point now) {
   worker* w = current_worker();
-  const bool timed = deadline < deadline_of(parent.get());
-  const time_point now = timed ? clock::now() : time_point();
-  if (timed && deadline > now && w == nullptr) {
+  const time_point inherited = deadline_of(parent.get());
+  const bool timed = deadline < inherited;
+  const bool due = timed && deadline <= now;
+  if (timed && !due && w == nullptr) {
     throw_panic("context: with_deadline outside of a routine: no worker keeps the time");
   }
-  auto* n = new cancel_node(parent, deadline);
+  auto* n = new cancel_node(std::move(parent), timed ? deadline : inherited);
   context_ref made(n);
-  tsan_release(n);  // pairs with node_scope
-  n->join_parent();
-  if (timed && deadline <= now) {
-    n->cancel(errc::deadline_exceeded, cause);
-  } else if (timed && !n->is_cancelled()) {
-    try {
-      n->arm(*w, cause);
-    } catch (...) {
-      n->cancel(errc::canceled, {});
-      throw;
-    }
+  if (timed && !due) {
+    n->arm(*w, cause);
+  } else {
+    tsan_release(static_cast<context_node*>(n));  // pairs with node_scope
   }
+  n->join_parent();
+  if (due) n->cancel(errc::deadline_exceeded, cause);
   return made;
 }
 
+}  // namespace
+
+context_ref make_cancel_node(context_ref parent, time_point deadline, std::error_code cause) {
+  const time_point now = deadline != time_point::max() ? clock::now() : time_point();
+  return make_node(std::move(parent), deadline, cause, now);
+}
+
+context_ref make_timed_node(context_ref parent, duration d, std::error_code cause) {
+  const time_point now = clock::now();
+  return make_node(std::move(parent), deadline_after(now, d), cause, now);
+}
+
 context_ref timeout_context::operator()() const {
-  return make_cancel_node(current_context(), deadline_after(clock::now(), d));
+  return make_timed_node(current_context(), d, {});
 }
 context_ref deadline_context::operator()() const {
   return make_cancel_node(current_context(), until);

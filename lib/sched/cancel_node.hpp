@@ -26,17 +26,19 @@ struct routine;
 class worker;
 
 /// Lock order: a parent's lock_ before a child's; lock_ before join_lock, and before a timer heap's.
-class cancel_node final : public context_node, public list_link {
+class cancel_node final : public list_link, public context_node {
  public:
   cancel_node(context_ref parent, time_point deadline) noexcept;
 
+  /// Puts its deadline into the running worker's heap: it is cancelled then, with `cause`. Once, by the
+  /// maker, before others know of it. Throws std::bad_alloc.
+  void arm(worker& w, std::error_code cause);
   /// Becomes a child of the governor of its parent. Once, by the maker.
   void join_parent() noexcept;
-  /// Puts its deadline into the running worker's heap: it is cancelled then, with `cause`. Once, by the
-  /// maker. Throws std::bad_alloc.
-  void arm(worker& w, std::error_code cause);
 
   void cancel(errc err, std::error_code cause) noexcept;
+  /// Takes a member out, and cancels it, in one go: who made it for itself leaves it.
+  void leave_and_cancel(list_link& m) noexcept;
 
   /// Returns: false if it is cancelled, and `m` no member.
   [[nodiscard]] bool add_routine(context_member& m) noexcept { return add(routines_, m); }
@@ -68,25 +70,29 @@ class cancel_node final : public context_node, public list_link {
 
   ~cancel_node() override;
 
+  const context_node* as_node() const noexcept { return this; }
   bool add(link_list& list, list_link& m) noexcept;
-  void cancel_as_worker(errc err, std::error_code cause) noexcept;
-  bool close(errc err, std::error_code cause) noexcept;
+  void cancel_as_worker(errc err, std::error_code cause, list_link* leaves) noexcept;
+  bool close(errc err, std::error_code cause, list_link* leaves = nullptr) noexcept;
+  bool take_timer() noexcept;
   void close_children(cancel_node*& last) noexcept;
   bool end_members() noexcept;
   void end_overlooked() noexcept;
-  void disarm() noexcept;
   void leave_parent() noexcept;
 
+  // Beside the count: who makes a child, and who cancels one, changes these, and the first list.
   spin_lock lock_;  // guards the lists, and:
   timer_state timed_ = timer_state::none;
   atomic<bool> cancelled_{false};  // written under lock_ [O2]
-  context_end end_;                // immutable once cancelled
+  bool had_children_ = false;      // when it was cancelled; of who cancels it, as the next one
+  bool had_members_ = false;
   link_list children_;
   link_list routines_;
   link_list boundaries_;
   link_list waiters_;                // of context_done_op
   link_list overlooked_routines_;    // of a cancelled one: they did not wait when they were told
   link_list overlooked_boundaries_;  // likewise
+  context_end end_;                  // immutable once cancelled
   cancel_node* next_ = nullptr;      // in the chain of who cancels; counted
   const time_point deadline_;        // its own, or an earlier one above it
   own_deadline timer_;               // counted while it is in a heap

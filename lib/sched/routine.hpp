@@ -87,6 +87,9 @@ inline const context_member& membership_of(const routine& r) noexcept {
   return m != nullptr ? *m : r;
 }
 
+/// As the routine, or holding join_lock. Whether its innermost context is cancelled.
+bool is_context_cancelled(const routine& r) noexcept;
+
 /// Holds join_lock. Whether there is a reason to stop besides forks that it runs children of: it was asked
 /// to, or its context is cancelled.
 bool is_stop_due(const routine& r) noexcept;

@@ -23,8 +23,8 @@ class SLUICE_EXPORT context_done_op final : public wait_point, private list_link
   static void abandon(wait_point& self) noexcept;
   static const wait_kind done_kind;
 
-  const context_ref node_;  // whoever has it may let it go meanwhile
   cancel_node* const governor_;
+  context_ref waits_for_;  // that, counted while it waits: whoever has it may let it go meanwhile
 };
 
 }  // namespace sluice::detail
