@@ -21,13 +21,15 @@ void join_context(routine& r, context_node& node) noexcept {
   node.retain();
   r.node = &node;
   cancel_node* g = node.governor();
-  if (g == nullptr || g->add_routine(r)) return;
+  r.is_member = g != nullptr && g->add_routine(r);
+  if (g == nullptr || r.is_member) return;
   // relaxed: published by the queue, as what prepare() stores
   r.stop_requested.store(true, std::memory_order_relaxed);
 }
 
 void quit_context(routine& r) noexcept {
-  if (cancel_node* g = r.node->governor()) g->remove(r);
+  // One that a cancel has taken out and claimed does not queue for the lock that the others want.
+  if (std::exchange(r.is_member, false)) r.node->governor()->remove(r);
 }
 
 void leave_context(routine& r) noexcept {

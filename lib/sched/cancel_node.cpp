@@ -241,23 +241,24 @@ void cancel_node::close_children(cancel_node*& last) noexcept {
 bool cancel_node::end_members() noexcept {
   bool overlooked = false;
   for (bool more = true; more;) {
+    claimed_batch woken;  // released behind the lock
     const spin_guard guard(lock_);
     int left = members_in_a_go;
     for (; left != 0; --left) {
       if (list_link* b = take(boundaries_)) {
         auto& m = static_cast<context_member&>(*b);
-        if (stop_member(owner_of(m), m)) continue;
+        if (stop_member(owner_of(m), m, woken)) continue;
         put(overlooked_boundaries_, m);
         overlooked = true;
       } else if (list_link* r = take(routines_)) {
         auto& m = static_cast<context_member&>(*r);
-        if (stop_member(static_cast<routine&>(m), m)) continue;
+        if (stop_member(static_cast<routine&>(m), m, woken)) continue;
         put(overlooked_routines_, m);
         overlooked = true;
       } else if (list_link* w = take(waiters_)) {
         // One that was stopped in this wait by now finds in abandon() that it has what it waited for.
         routine& waiter = owner_of(static_cast<context_done_op&>(*w));
-        if (waiter.claim.claim_armed()) make_runnable(waiter);
+        if (waiter.claim.claim_armed()) woken.add(waiter);
       } else {
         break;
       }
@@ -269,15 +270,16 @@ bool cancel_node::end_members() noexcept {
 
 void cancel_node::end_overlooked() noexcept {
   for (bool more = true; more;) {
+    claimed_batch woken;  // as in end_members()
     const spin_guard guard(lock_);
     int left = members_in_a_go;
     for (; left != 0; --left) {
       if (list_link* b = take(overlooked_boundaries_)) {
         auto& m = static_cast<context_member&>(*b);
-        static_cast<void>(stop_member(owner_of(m), m));
+        static_cast<void>(stop_member(owner_of(m), m, woken));
       } else if (list_link* r = take(overlooked_routines_)) {
         auto& m = static_cast<context_member&>(*r);
-        static_cast<void>(stop_member(static_cast<routine&>(m), m));
+        static_cast<void>(stop_member(static_cast<routine&>(m), m, woken));
       } else {
         break;
       }

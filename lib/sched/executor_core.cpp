@@ -122,13 +122,17 @@ void executor_core::request_stop_all() noexcept {
   const routine_pool& pool = routine_pool::instance();
   pool.for_each([this](routine& r) { mark_stop(r, this); });
   heavy_barrier();
-  pool.for_each([this](routine& r) { claim_stop(r, this); });
+  claimed_batch woken;
+  pool.for_each([&](routine& r) {
+    claim_stop(r, this, woken);
+    if (woken.is_full()) woken.release();
+  });
 }
 
 bool executor_core::stop_routines(time_point deadline) {
   request_stop_all();
   for (;;) {
-    // acquire: pairs with routine_ended() [X2]
+    // acquire: pairs with routines_ended() [X2]
     const std::uint32_t seen = ended_.load(std::memory_order_acquire);
     if (live() == 0) return true;
     const time_point t = now();
@@ -212,7 +216,7 @@ std::uint64_t executor_core::live() const noexcept {
   return started - finished;
 }
 
-void executor_core::routine_ended() noexcept {
+void executor_core::routines_ended() noexcept {
   if (!is_stopping()) [[likely]] {
     return;
   }

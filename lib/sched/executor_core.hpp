@@ -105,8 +105,9 @@ class executor_core {
   /// Routines live now. Exact when it reads 0.
   std::uint64_t live() const noexcept;
 
-  /// A routine of this executor has ended; wakes a waiting stop_routines().
-  void routine_ended() noexcept;
+  /// Routines of this executor have ended, and the worker that counted them has nothing to run: has a
+  /// waiting stop_routines() look again.
+  void routines_ended() noexcept;
 
   /// Holds all workers of all executors still, calls f(), lets go. One that is inside a routine's code
   /// is waited for up to 10 ms, and then left alone, with that routine; f sees the other routines in

@@ -286,7 +286,6 @@ void worker::finish_branch(routine& r, bool stopped) noexcept {
   const worker_scope as_worker;
   if (stopped) count.stopped.add();
   count.finished.add();
-  ex.routine_ended();
 }
 
 /// Returns: whether the fork stops.
@@ -403,10 +402,13 @@ void fork::stop_branches(const fork_child* failed) noexcept {
   if (routine_too) mark_fork_stop(owner());
   if (!any && !routine_too) return;
   heavy_barrier();
+  claimed_batch woken;
   for (fork_child* c = branches_; c != nullptr; c = c->next) {
-    if (c != failed) claim_stop(*c->branch, nullptr);
+    if (c == failed) continue;
+    claim_stop(*c->branch, nullptr, woken);
+    if (woken.is_full()) woken.release();
   }
-  if (routine_too) claim_stop(owner(), nullptr);
+  if (routine_too) claim_stop(owner(), nullptr, woken);
 }
 
 /// A stop request finds the routine in a wait that goes on whatever comes.

@@ -44,6 +44,7 @@ struct alignas(cache_line) routine : context_member, routine_head {
   bool taken = false;               // [W] of the joiner: result or exception has been taken
   bool at_fork = false;             // [W] goes on with its innermost fork, not with a frame
   bool asked = false;               // [J] to stop: it, and not a context or a fork of its own
+  bool is_member = false;           // [W] of its context, in whose lists it may be
   mutable spin_lock join_lock;      // guards the changes of `phase` from live, and to free, too
   call_link root;                   // owns the root frame; site: spawn site [S]
   wait_point* wait = nullptr;       // [W] the wait it is in

@@ -56,25 +56,30 @@ bool is_meant(const routine& r, const executor_core* ex) noexcept {
          (ex == nullptr || r.executor == ex);
 }
 
+enum class wait_seen : unsigned char {
+  none,  // the request counts only once the routine is bound to see it: a wait that stood here unseen, or
+         // begins now, may overlook it
+  asked,  // its object is to end it
+  ended,  // the routine is claimed, and in the batch
+};
+
 /// Holds join_lock. After the request was made.
-/// Returns: whether it ended a wait, or has asked its object to. If not, the request counts only once
-/// the routine is bound to see it: a wait that stood here unseen, or begins now, may overlook it.
-bool end_wait_of(routine& r) noexcept {
+wait_seen end_wait_of(routine& r, claimed_batch& woken) noexcept {
   for (;;) {
     switch (r.claim.peek_after_request()) {
       case claim_word::armed:
         if (!r.claim.claim_armed()) continue;
         r.unwinding = true;
-        make_runnable(r);
-        return true;
+        woken.add(r);
+        return wait_seen::ended;
       case claim_word::pinned:
         if (!r.claim.begin_stop()) continue;
         r.wait->kind->request_stop(*r.wait);
-        return true;
+        return wait_seen::asked;
       case claim_word::running:   // its next wait sees the request
       case claim_word::claimed:   // it has been completed: that wins
       case claim_word::stopping:  // another request is on its way
-        return false;
+        return wait_seen::none;
     }
   }
 }
@@ -91,11 +96,14 @@ void mark_stop(routine& r, const executor_core* ex) noexcept {
   if (is_stop_due(r)) r.stop_requested.store(true, std::memory_order_seq_cst);
 }
 
-bool stop_member(routine& r, const context_member& m) noexcept {
+bool stop_member(routine& r, const context_member& m, claimed_batch& woken) noexcept {
   const spin_guard guard(r.join_lock);
   if (&membership_of(r) != &m) return true;
   r.stop_requested.store(true, std::memory_order_seq_cst);  // seq_cst: as in mark_stop() [A1]
-  return end_wait_of(r);
+  const wait_seen seen = end_wait_of(r, woken);
+  // Claimed, and taken out by the caller: not if it was for a boundary, for it stays where it was started.
+  if (seen == wait_seen::ended && &m == &r) r.is_member = false;
+  return seen != wait_seen::none;
 }
 
 void mark_fork_stop(routine& r) noexcept {
@@ -103,12 +111,13 @@ void mark_fork_stop(routine& r) noexcept {
   r.stop_requested.store(true, std::memory_order_seq_cst);  // seq_cst: as in mark_stop() [A1]
 }
 
-void claim_stop(routine& r, const executor_core* ex) noexcept {
+void claim_stop(routine& r, const executor_core* ex, claimed_batch& woken) noexcept {
   const spin_guard guard(r.join_lock);
-  if (is_meant(r, ex) && r.must_stop()) static_cast<void>(end_wait_of(r));
+  if (is_meant(r, ex) && r.must_stop()) static_cast<void>(end_wait_of(r, woken));
 }
 
 void request_stop(routine& r) noexcept {
+  claimed_batch woken;
   {
     const spin_guard guard(r.join_lock);
     if (!is_meant(r, nullptr)) return;
@@ -118,10 +127,10 @@ void request_stop(routine& r) noexcept {
     // A wait that shows is ended at once, without the barrier, which costs 300 ns and interrupts
     // whoever runs: to claim it is proof that the routine has not gone on, and when it does it sees
     // what came before the claim [C1] [C2].
-    if (end_wait_of(r)) return;
+    if (end_wait_of(r, woken) != wait_seen::none) return;
   }
   heavy_barrier();
-  claim_stop(r, nullptr);
+  claim_stop(r, nullptr, woken);
 }
 
 void end_pinned(routine& r) noexcept {
@@ -146,6 +155,35 @@ void make_runnable(routine& r) noexcept {
     w->push_next(r);
   } else {
     r.executor->inject(r);
+  }
+}
+
+// ---- claimed_batch
+
+void claimed_batch::add(routine& r) noexcept {
+  if (count_ != 0 && first_->executor != r.executor) release();
+  const worker_scope as_worker;
+  r.next = nullptr;
+  if (count_++ == 0) {
+    first_ = &r;
+  } else {
+    last_->next = &r;
+  }
+  last_ = &r;
+}
+
+void claimed_batch::release() noexcept {
+  const std::size_t n = std::exchange(count_, 0);
+  if (n < full) return make_all_runnable(std::exchange(first_, nullptr));
+  for (routine* r = first_; r != nullptr; r = r->next)
+    r->fibre.hand_over();
+  worker* w = current_worker();
+  executor_core& ex = *first_->executor;
+  routine* const first = std::exchange(first_, nullptr);
+  if (w != nullptr && &w->ex == &ex) {
+    w->push_shared(first, last_, n);
+  } else {
+    ex.inject(first, last_, n);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "sched/worker.hpp"
 
 #include <coroutine>
+#include <cstddef>
 
 namespace sluice::detail {
 
@@ -35,6 +36,28 @@ inline bool done_at_once(wait_point& w, std::coroutine_handle<> frame) noexcept 
 /// Makes claimed routines runnable, linked by `next`, or none.
 void make_all_runnable(routine* first) noexcept;
 
+/// Claimed routines on their way to a queue together: a push and a look for sleepers for all of them.
+/// They cannot run before release(), so that they and their executors are there. To be released before
+/// whoever claimed them waits for anything.
+class claimed_batch : immovable {
+ public:
+  claimed_batch() noexcept = default;
+  ~claimed_batch() { release(); }
+
+  void add(routine& r) noexcept;
+  bool is_full() const noexcept { return count_ >= full; }
+  /// Makes them runnable: few as make_runnable() does, one after another, a full batch through the shared
+  /// queue, where all workers find it.
+  void release() noexcept;
+
+ private:
+  static constexpr std::size_t full = 64;  // a lock of 30 ns is below 1 ns each
+
+  routine* first_ = nullptr;  // linked by `next`, of one executor
+  routine* last_ = nullptr;
+  std::size_t count_ = 0;
+};
+
 /// Ends a pinned wait with its result, from a thread that is not its worker: waits for a stop request
 /// that is on its way, which lets go of the wait in a few instructions. The routine goes on, and
 /// its wait point may be gone on return.
@@ -49,13 +72,13 @@ void request_stop(routine& r) noexcept;
 /// The two halves of request_stop(), for many at once with one heavy_barrier() between them.
 /// `ex`: only a live routine of that executor is meant, and no branch; the record may have become another's.
 void mark_stop(routine& r, const executor_core* ex) noexcept;
-void claim_stop(routine& r, const executor_core* ex) noexcept;
+void claim_stop(routine& r, const executor_core* ex, claimed_batch& woken) noexcept;
 
 /// Asks a routine to stop because the context of which `m` is its membership is cancelled. Holds the lock
 /// of the context's members. Nothing if the routine is in another context meanwhile, which it has entered
 /// in this one: it sees that it must stop when it leaves that.
 /// Returns: false if it did not wait: to be called again after a heavy_barrier().
-[[nodiscard]] bool stop_member(routine& r, const context_member& m) noexcept;
+[[nodiscard]] bool stop_member(routine& r, const context_member& m, claimed_batch& woken) noexcept;
 
 /// As mark_stop(), for a live routine that runs children of a fork which stops: it goes on behind the
 /// fork, unless it is asked otherwise. Before the fork's last branch has ended.

@@ -107,8 +107,16 @@ routine* worker::find(bool may_search) {
     if (routine* r = take_local()) return found(r);
   }
   if (!may_search) return nullptr;
+  tell_of_ends();
   routine* r = search();
   return r != nullptr ? found(r) : nullptr;
+}
+
+/// Where routines have ended since it was told. Not for each: who stops the executor waits for the last
+/// one, and the worker that ends it finds nothing more to run.
+void worker::tell_of_ends() noexcept {
+  const std::uint64_t ended = count.finished.load();
+  if (std::exchange(told_, ended) != ended) ex.routines_ended();
 }
 
 routine* worker::found(routine* r) noexcept {
@@ -424,6 +432,21 @@ void worker::finish(routine& r, bool stopped) noexcept {
     group = end_in_group(r);
   }
   r.fibre.end();
+  // acquire: as in release_routine() [R1]
+  if (r.refs.load(std::memory_order_acquire) == 1) {
+    destroy_routine(r);  // without a handle, nobody waits for it, or will
+  } else {
+    finish_joinable(r, stopped);
+  }
+  tsan_release(ex.routines_done());  // pairs with live()
+  const worker_scope as_worker;
+  if (stopped) count.stopped.add();
+  count.finished.add();
+  if (group != nullptr) group->one_ended();
+}
+
+/// Of a routine that has, or had just now, a handle.
+void worker::finish_joinable(routine& r, bool stopped) noexcept {
   routine* joiner = nullptr;
   std::uint32_t before;
   bool unreferenced;
@@ -448,12 +471,6 @@ void worker::finish(routine& r, bool stopped) noexcept {
   if (before == 2) futex_wake_all(r.finished);
   if (joiner != nullptr) make_runnable(*joiner);
   if (unreferenced) destroy_routine(r);
-  tsan_release(ex.routines_done());  // pairs with live()
-  const worker_scope as_worker;
-  if (stopped) count.stopped.add();
-  count.finished.add();
-  ex.routine_ended();
-  if (group != nullptr) group->one_ended();
 }
 
 /// Nobody has its result: what is left of the routine goes before its group hears that it is gone.
@@ -494,7 +511,12 @@ void worker::push_yielded(routine& r) noexcept {
   if (ex.injected.empty()) [[likely]] {
     return push_back(r);
   }
-  ex.injected.push(&r, &r, 1);
+  push_shared(&r, &r, 1);
+}
+
+void worker::push_shared(routine* first, routine* last, std::size_t n) noexcept {
+  const worker_scope as_worker;
+  ex.injected.push(first, last, n);
   ex.notify();
 }
 

@@ -84,6 +84,8 @@ class worker final : public worker_identity, public trampoline {
   void push_next(routine& r) noexcept;
   /// Makes a routine runnable here, behind all others.
   void push_back(routine& r) noexcept;
+  /// Makes a chain of `n` routines, linked by `next`, runnable wherever a worker is free.
+  void push_shared(routine* first, routine* last, std::size_t n) noexcept;
 
   /// Submits, completes and expires what is due, without blocking.
   void poll_point() noexcept;
@@ -158,6 +160,7 @@ class worker final : public worker_identity, public trampoline {
   bool split_waiting(routine& r) noexcept;
   void finish_branch(routine& r, bool stopped) noexcept;
   void push_yielded(routine& r) noexcept;
+  void tell_of_ends() noexcept;
   void enter_routine() noexcept;
   void leave_routine() noexcept;
   own_memory desk() const noexcept;
@@ -166,6 +169,7 @@ class worker final : public worker_identity, public trampoline {
   bool obeys_stop(const routine& r, const result_kind& kind,
                   std::coroutine_handle<> frame) const noexcept;
   std::coroutine_handle<> stop_running(routine& r) noexcept;
+  void finish_joinable(routine& r, bool stopped) noexcept;
   routine_group* end_in_group(routine& r) noexcept;
   void drain() noexcept;
 
@@ -180,6 +184,7 @@ class worker final : public worker_identity, public trampoline {
   bool searching_ = false;           // owner: counted in idle_set
   bool in_poll_ = false;             // owner: pushes are announced once, after the poll
   bool woken_ = false;               // owner: woken and nothing found yet
+  std::uint64_t told_ = 0;           // owner: of the routines that ended here
   duration usual_park_{0};           // owner: moving average
   atomic<std::uint32_t> attention_{0};  // [W3]
 };

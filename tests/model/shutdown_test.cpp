@@ -101,6 +101,14 @@ struct stopping {
   co_return;
 }
 
+/// Starts another that waits for ever as it does: a full batch.
+[[maybe_unused]] sluice::task<> two_wait(stopping* s, int i) {
+  const stopping::life l(s, i);
+  static_cast<void>(sluice::go(wait_for_ever, s, i + 1));
+  co_await sluice::sleep_until(sluice::time_point::max());
+  model::fail("a wait without end ends");
+}
+
 /// Starts two, so that another worker can steal the first.
 [[maybe_unused]] sluice::task<> start_two(stopping* s, int i) {
   const stopping::life l(s, i);
@@ -142,6 +150,16 @@ TEST_SUITE("model/shutdown") {
                                 stop_against<start_starter>);
   }
 
+  TEST_CASE("shutdown: two routines wait, and are claimed together") {
+    model_test::holds_both_ways("shutdown, a full batch", {.preemptions = 2, .stale = 1},
+                                stop_against<two_wait>);
+  }
+
+  TEST_CASE("shutdown: a full batch, and two workers") {
+    model_test::holds_both_ways("shutdown, a full batch", {.preemptions = 1, .stale = 1},
+                                stop_against<two_wait, 2>);
+  }
+
   TEST_CASE("shutdown: a routine that was started is stolen") {
     model_test::holds_both_ways("shutdown, two workers", {.preemptions = 1, .stale = 1},
                                 stop_against<start_two, 2>);
@@ -173,7 +191,7 @@ TEST_SUITE("model/shutdown") {
     finds(lost, "shutdown, the walk looks with acquire only",
           {"wait.cpp", "is_meant", model::loads, seq_cst, acquire}, stop_against<start_one>);
     finds("stop_routines sleeps for ever", "shutdown, an end is told of without a release",
-          {"executor_core.cpp", "routine_ended", model::changes, release, relaxed},
+          {"executor_core.cpp", "routines_ended", model::changes, release, relaxed},
           stop_against<end_at_once>, true);
     finds("stop_routines sleeps for ever", "shutdown, an end is looked for without an acquire",
           {"executor_core.cpp", "stop_routines", model::loads, acquire, relaxed},

@@ -8,6 +8,7 @@
 #include <sluice/time.hpp>
 #include <sluice/when_all.hpp>
 
+#include "sched/worker.hpp"
 #include "support/boundaries.hpp"
 #include "support/everywhere.hpp"
 
@@ -34,6 +35,10 @@ struct name {
 struct number {
   int n = 0;
 };
+
+const void* current_executor() {
+  return &detail::current_worker()->ex;
+}
 
 int number_here() {
   const number* found = context::current().value<number>();
@@ -185,6 +190,52 @@ TEST_CASE("context: a tree of three levels, with routines in each node, ends by 
     co_await std::move(untouched);
   });
   CHECK(counted::balanced());
+}
+
+TEST_CASE("context: one cancel ends the many that wait on two executors, each where it belongs") {
+  const auto member = [](context c, chan<int> never, std::atomic<int>* waiting,
+                         std::atomic<int>* lost, exits* e) -> task<> {
+    struct at_home {
+      explicit at_home(std::atomic<int>* l) noexcept : lost(l), ex(current_executor()) {}
+      at_home(const at_home&) = delete;
+      at_home& operator=(const at_home&) = delete;
+      ~at_home() {
+        if (current_executor() != ex) ++*lost;
+      }
+      std::atomic<int>* lost;
+      const void* ex;
+    } const home(lost);
+    const leaves l(e);
+    ++*waiting;
+    co_await with_context(
+        c, [](chan<int> in) -> task<> { static_cast<void>(co_await in.recv()); }(never));
+  };
+  for (const int workers : {1, 2}) {
+    static constexpr int each = 200;
+    exits e;
+    std::atomic<int> waiting{0};
+    std::atomic<int> lost{0};
+    executor other({.workers = 1});
+    run({.workers = workers}, [&]() -> task<> {
+      auto ctx = context::current().with_cancel();
+      const chan<int> never(0);
+      std::vector<join_handle<>> all;
+      for (int i = 0; i < each; ++i) {
+        all.push_back(go(member, context(ctx), never, &waiting, &lost, &e));
+        all.push_back(other.go(member, context(ctx), never, &waiting, &lost, &e));
+        all.push_back(go_in(ctx, wait_watched, &e));
+      }
+      while (waiting != 2 * each)
+        co_await yield();
+      for (auto& h : all)
+        co_await until_waiting(h.id());
+      ctx.cancel();
+      for (auto& h : all)
+        static_cast<void>(co_await ends_stopped(std::move(h)));
+    });
+    CHECK(e.all == 3 * each);
+    CHECK(lost == 0);
+  }
 }
 
 TEST_CASE("context: go_in starts in that context, and a cancelled one stops it at its first wait") {

@@ -203,6 +203,37 @@ TEST_SUITE("sched/executor") {
     CHECK_THROWS_AS(std::move(parked).get(), const stopped_error&);
   }
 
+  TEST_CASE("executor: shutdown ends the many that wait, among them the one that started them") {
+    static constexpr int most = 1000;  // full batches, and what is left
+    counted::reset();
+    for (const int n : {1, 64, 65, most}) {
+      for (const int workers : {1, 2}) {
+        executor ex({.workers = workers});
+        exits e;
+        auto h = ex.go(
+            [](int all, exits* leaving) -> task<> {
+              for (int i = 0; i < all; ++i) {
+                go(
+                    [](exits* l) -> task<> {
+                      const leaves self(l);
+                      const counted frame(1);
+                      static_cast<void>(co_await chan<int>().recv());
+                    },
+                    leaving);
+              }
+              const leaves self(leaving);
+              static_cast<void>(co_await chan<int>().recv());
+            },
+            n, &e);
+        CHECK(ex.shutdown(std::chrono::minutes(1)).empty());
+        CHECK_THROWS_AS(std::move(h).get(), const stopped_error&);
+        CHECK(e.all == n + 1);
+        CHECK(e.unwound == e.all);
+      }
+    }
+    CHECK(counted::balanced());
+  }
+
   TEST_CASE("executor: what a routine starts while it is shut down stops as well") {
     counted::reset();
     for (int round = 0; round < 20; ++round) {

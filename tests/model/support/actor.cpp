@@ -38,7 +38,15 @@ void executor_core::inject(routine& r) noexcept {
   model::require(before == 0, "a routine is made runnable twice");
 }
 
+void executor_core::inject(routine*, routine*, std::size_t) noexcept {
+  model::fail("one actor is a full batch");
+}
+
 void worker::push_next(routine&) noexcept {
+  model::fail("there is no worker");
+}
+
+void worker::push_shared(routine*, routine*, std::size_t) noexcept {
   model::fail("there is no worker");
 }
 
