@@ -23,6 +23,7 @@ struct routine_info {
   routine_state state = routine_state::created;
   wait_reason reason = wait_reason::none;  // of a waiting one
   const void* object = nullptr;  // the channel, or the routine's record, waited on, or null
+  std::uint64_t joins = 0;       // the routine that it waits for, if it waits for one
   bool stopping = false;         // a stop was requested
   sluice::duration since{};      // how long it has been waiting (else: since its last wait)
   std::source_location spawned;  // the `go`

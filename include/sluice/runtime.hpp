@@ -56,7 +56,8 @@ struct executor_options {
   /// dead and the executor goes on. Null: prints routine, spawn site and what(), then aborts.
   void (*on_panic)(const panic_info&) = nullptr;
 
-  /// Called with each line that sluice has to say (a backend that fell back, stragglers). Null: stderr.
+  /// Called with each line that sluice has to say (a backend that fell back, stragglers, all routines
+  /// asleep), on whatever thread. Null: stderr.
   void (*log)(std::string_view line) = nullptr;
 };
 static_assert(std::is_trivially_destructible_v<executor_options>,
@@ -82,6 +83,9 @@ class executor;
 namespace detail {
 class executor_core;
 class executor_impl;
+
+/// The calling thread will do nothing but wait for the main routine of run().
+SLUICE_EXPORT void begin_run(const executor& ex, std::uint64_t main_id) noexcept;
 
 /// Ends an executor made by run(): names and leaves behind what does not end.
 SLUICE_EXPORT void end_run(std::unique_ptr<executor> ex, duration grace) noexcept;
@@ -198,6 +202,10 @@ class SLUICE_EXPORT executor {
 /// Runs f(args...) as the main routine of an executor of its own: `int main() { return run(app); }`.
 /// When it returns, all other routines are asked to stop; those that have not ended after the grace
 /// (executor_options::shutdown_grace) are named, and left behind.
+/// Deadlock: when every routine waits, and nothing that could end a wait is pending (no operation,
+/// timer, blocking call or signal), and the process has no thread but those of this executor and the
+/// caller, it ends with code 2: "fatal error: all routines are asleep - deadlock!" and the dump, as in
+/// Go. With other threads or executors, which could still wake a routine, it is a warning.
 /// Returns: what f's task returns; 0 for task<void>. Errors: rethrows what it threw; throws what the
 /// executor's constructor throws.
 template <class F, class... A>
@@ -239,6 +247,7 @@ auto run(const executor_options& options, F&& f, A&&... a) {
   join_handle<value> main_routine(
       detail::start_routine({&guard.get().core(), std::source_location::current(), "main"},
                             std::forward<F>(f), std::forward<A>(a)...));
+  detail::begin_run(guard.get(), main_routine.id());
   if constexpr (std::is_void_v<value>) {
     std::move(main_routine).get();
     return 0;

@@ -70,6 +70,8 @@ routine_info describe(const routine& r, const detail::routine_facts& f, bool sti
       if (!still) break;
       info.reason = r.wait->kind->reason;
       if (r.wait->kind->object != nullptr) info.object = r.wait->kind->object(*r.wait);
+      if (info.reason == wait_reason::join)
+        info.joins = static_cast<const routine*>(info.object)->id;
       add_chain(info, r);
       break;
   }
@@ -132,7 +134,11 @@ std::string to_string(const std::vector<routine_info>& all) {
     fmt::format_to(out, " [{}", name_of(r.state));
     if (r.state == routine_state::waiting) {
       fmt::format_to(out, ": {}", to_string(r.reason));
-      if (r.object != nullptr) fmt::format_to(out, " {}", r.object);
+      if (r.joins != 0) {
+        fmt::format_to(out, " routine {}", r.joins);
+      } else if (r.object != nullptr) {
+        fmt::format_to(out, " {}", r.object);
+      }
       fmt::format_to(out, ", {:.3g} s", std::chrono::duration<double>(r.since).count());
     }
     fmt::format_to(out, "{}]\n", r.stopping ? ", stopping" : "");

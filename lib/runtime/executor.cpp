@@ -6,6 +6,8 @@
 
 #include "base/topology.hpp"
 #include "runtime/backend.hpp"
+#include "runtime/deadlock.hpp"
+#include "runtime/log.hpp"
 #include "sched/executor_core.hpp"
 #include "sched/routine_pool.hpp"
 
@@ -23,17 +25,13 @@ namespace detail {
 
 namespace {
 
-void write_line(std::string_view line) {
-  const std::string text = fmt::format("{}\n", line);
-  static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
-}
-
 core_options core_of(const executor_options& o, const backend_choice& b) {
   core_options c;
   c.workers = o.workers > 0 ? o.workers : available_cpus();
   c.seed = std::random_device{}();
   c.blocking.limit = std::max<std::size_t>(1, o.blocking_threads);
   c.make_reactor = b.make;
+  c.on_deadlock = [log = o.log](deadlock found) { report_deadlock(found, log); };
   if (o.on_panic != nullptr) {
     c.on_escape = [policy = o.on_panic](const escaped& e) {
       policy({e.r.id, e.r.name != nullptr ? e.r.name : "", e.r.root.site, e.exception});
@@ -65,9 +63,7 @@ class executor_impl {
     }
   }
 
-  void log(std::string_view line) const {
-    (options.log != nullptr ? options.log : write_line)(line);
-  }
+  void log(std::string_view line) const { log_line(options.log, line); }
 
   std::vector<straggler> shutdown(duration grace) {
     const std::lock_guard lock(shutting_down);
@@ -96,13 +92,7 @@ class executor_impl {
     log(fmt::format(
         "sluice: warning: {} routines have not ended {:.3g} s after they were asked to stop",
         left.size(), seconds(waited).count()));
-    constexpr std::size_t most = 20;
-    for (std::size_t i = 0; i < std::min(most, left.size()); ++i) {
-      const straggler& s = left[i];
-      log(fmt::format("sluice: warning:   routine {}{}{}, started at {}:{}: {}", s.id,
-                      s.name.empty() ? "" : " ", s.name, s.spawned.file_name(), s.spawned.line(),
-                      s.waiting == wait_reason::none ? "running" : to_string(s.waiting)));
-    }
+    log_routines(options.log, left);
   }
 
   const executor_options options;  // immutable
@@ -111,6 +101,10 @@ class executor_impl {
   std::mutex shutting_down;
   bool ended = false;  // guarded by shutting_down
 };
+
+void begin_run(const executor& ex, std::uint64_t main_id) noexcept {
+  ex.core().deadlocks.set_main(main_id);
+}
 
 void end_run(std::unique_ptr<executor> ex, duration grace) noexcept {
   executor_impl& impl = *ex->impl_;

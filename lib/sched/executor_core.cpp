@@ -287,22 +287,29 @@ class executor_core::pause_guard {
 void executor_core::while_all_paused(const std::function<void(bool still)>& f) {
   registry& r = registry::instance();
   const std::lock_guard lock(r.mu);
-  std::vector<executor_core*> threaded;  // a simulated one holds still while this thread is here
-  std::copy_if(r.all.begin(), r.all.end(), std::back_inserter(threaded),
-               [](const executor_core* ex) { return !ex->is_simulated(); });
-  while_paused(threaded, f);
+  while_paused(r.all, f);
+}
+
+void executor_core::try_while_all_paused(
+    const std::function<void(bool still, const std::vector<executor_core*>& all)>& f) {
+  registry& r = registry::instance();
+  const std::unique_lock lock(r.mu, std::try_to_lock);
+  if (lock.owns_lock()) while_paused(r.all, [&](bool still) { f(still, r.all); });
 }
 
 void executor_core::while_paused(const std::vector<executor_core*>& all,
                                  const std::function<void(bool still)>& f) {
+  std::vector<executor_core*> threaded;  // a simulated one holds still while this thread is here
+  std::copy_if(all.begin(), all.end(), std::back_inserter(threaded),
+               [](const executor_core* ex) { return !ex->is_simulated(); });
   constexpr duration patience_with_hogs = std::chrono::milliseconds(10);
   // Outside routines a worker comes by in microseconds, unless it is kept from its CPU, or dead.
   constexpr duration patience = std::chrono::seconds(1);
-  const pause_guard paused(all);
+  const pause_guard paused(threaded);
   heavy_barrier();  // between the requests and the looks at the workers' ticks [W4] [A1]
   const time_point began = monotonic_now();
   bool still = true;
-  for (executor_core* ex : all) {
+  for (executor_core* ex : threaded) {
     still = ex->await_pause(began + patience_with_hogs, began + patience) && still;
   }
   f(still);

@@ -6,6 +6,7 @@
 #include <sluice/clock.hpp>
 
 #include "sched/blocking_pool.hpp"
+#include "sched/deadlock_watch.hpp"
 #include "sched/idle.hpp"
 #include "sched/inject_queue.hpp"
 #include "sched/monitor.hpp"
@@ -53,6 +54,10 @@ struct core_options {
   blocking_pool::options blocking;
   std::function<std::unique_ptr<reactor>(executor_core&)> make_reactor;  // on the worker's thread
   std::function<void(const escaped&)> on_escape;                         // default policy if empty
+  // What a look that found all routines asleep leads to, on the monitor's thread or the only worker's;
+  // empty: nobody looks.
+  std::function<void(deadlock)> on_deadlock;
+  duration deadlock_patience = std::chrono::seconds(1);  // before the first that is only likely
   bool tries_at_once = true;        // operations, before a reactor gets them; false: for its tests
   simulation* simulated = nullptr;  // it takes the workers' turns: no threads
 };
@@ -115,6 +120,10 @@ class executor_core {
   /// or be dead): frames must not be looked at then.
   /// One at a time in the process; executors are neither made nor ended meanwhile.
   static void while_all_paused(const std::function<void(bool still)>& f);
+  /// The same, unless somebody else does it now: for workers outside routines, whom that one waits for.
+  /// `all`: the executors of the process.
+  static void try_while_all_paused(
+      const std::function<void(bool still, const std::vector<executor_core*>& all)>& f);
 
   const std::vector<std::unique_ptr<worker>>& workers() const noexcept { return workers_; }
   const core_options& options() const noexcept { return options_; }
@@ -132,6 +141,7 @@ class executor_core {
   inject_queue injected;
   blocking_pool blocking;
   monitor watch{*this};
+  deadlock_watch deadlocks{*this};
 
   atomic<std::uint64_t> foreign_spawned{0};  // routines started by foreign threads
   atomic<std::uint64_t> foreign_pushes{0};   // times a foreign thread made routines runnable

@@ -95,7 +95,13 @@ void monitor::sleep() noexcept {
   }
   while (asleep_.load(std::memory_order_acquire) != 0 &&
          !leaving()) {  // acquire: rouse_slow() [M1]
-    futex_wait(asleep_, 1);
+    const time_point now = ex_.now();
+    const time_point look_at = ex_.deadlocks.next_look(now);
+    if (look_at <= now) {
+      ex_.deadlocks.look(nullptr, now);
+      continue;
+    }
+    futex_wait(asleep_, 1, look_at == time_point::max() ? -1 : (look_at - now).count());
   }
 }
 

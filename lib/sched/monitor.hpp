@@ -4,7 +4,7 @@
 // A routine that computes for long, or blocks its thread, keeps its worker from polling. Its run queue
 // can be stolen from as ever; the monitor takes what cannot: the run-next slot and due timers. (What
 // the reactor of such a worker has completed waits for it; so do stop requests to its operations.)
-// It sleeps while all workers do: an idle program is not woken.
+// It sleeps while all workers do: an idle program is not woken, but to look for a deadlock.
 #pragma once
 
 #include <sluice/clock.hpp>

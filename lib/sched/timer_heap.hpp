@@ -70,6 +70,12 @@ class timer_heap {
 
   std::size_t size() const noexcept;
 
+  /// Any thread: whether one will ever be due. What was done before timers were taken out is seen.
+  bool has_deadlines() const noexcept {
+    const spin_guard guard(lock_);
+    return next() != time_point::max();
+  }
+
  private:
   struct slot {
     time_point when;

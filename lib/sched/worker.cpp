@@ -617,6 +617,7 @@ void worker::park() noexcept {
     searching_ = true;
     return;
   }
+  mark_quiet();
   worker_state expected = worker_state::awake;
   // seq_cst: before the looks at attention and the injection queue that the reactor's wake() stands
   // for; pairs with notify() [A3]
@@ -624,12 +625,15 @@ void worker::park() noexcept {
                                      std::memory_order_seq_cst)) {
     // seq_cst: taken note of; what was sent is looked for again [A3]
     state.store(worker_state::awake, std::memory_order_seq_cst);
+    quiet.store(0, std::memory_order_release);  // release: as below
     return leave_idle(false);
   }
   count.parks.add();
   const time_point began = ex.now();
+  const bool is_watch = ex.workers().size() == 1;  // there is no monitor
+  const time_point look_at = is_watch ? ex.deadlocks.next_look(began) : time_point::max();
   in_poll_ = true;
-  io->poll(timers.next());
+  io->poll(std::min(timers.next(), look_at));
   in_poll_ = false;
   // seq_cst: before the next look at attention [A3]
   const bool sent =
@@ -639,9 +643,20 @@ void worker::park() noexcept {
   in_poll_ = true;
   expire_timers();
   in_poll_ = false;
+  if (now >= look_at && !sent) ex.deadlocks.look(this, now);
+  quiet.store(0, std::memory_order_release);  // release: pairs with are_parked() [Y1]
   ex.watch.rouse();
   leave_idle(sent);
   if (queue_.size() + (run_next_.empty() ? 0u : 1u) > 1) ex.notify();
+}
+
+/// Before the state says parked. While it does, nothing can come but through notify(): what is in flight
+/// here is begun by this thread only.
+void worker::mark_quiet() noexcept {
+  if (!ex.options().on_deadlock || io->inflight() != 0) return;
+  if (++quiet_parks_ == 0) ++quiet_parks_;
+  // relaxed: published by the state; pairs with are_parked() [Y1]
+  quiet.store(quiet_parks_, std::memory_order_relaxed);
 }
 
 void worker::leave_idle(bool woken) noexcept {

@@ -72,9 +72,10 @@ class worker final : public worker_identity, public trampoline {
 
   /// The simulation's find(): sees to requests first, and gives up its place as a searcher.
   routine* take_turn();
-  /// For the simulation: whether somebody has asked something of it that its next turn serves.
+  /// Whether somebody has asked something of it that its next turn serves.
   bool has_requests() const noexcept {
-    return attention_.load(std::memory_order_relaxed) != 0;  // relaxed: one thread
+    return attention_.load(std::memory_order_relaxed) !=
+           0;  // relaxed: who must not miss it, asks later
   }
 
   /// Runs a routine until it waits or ends.
@@ -104,6 +105,11 @@ class worker final : public worker_identity, public trampoline {
   void request(std::uint32_t bits) noexcept;
   void withdraw(std::uint32_t bits) noexcept;
 
+  /// Its own thread: whether it has neither a routine nor a request.
+  bool has_nothing() const noexcept {
+    return queue_.empty() && run_next_.empty() && !has_requests();
+  }
+
   bool has_stealable() const noexcept { return !queue_.empty(); }
 
   /// The monitor: takes the routine that is next here. Returns: it, or null.
@@ -122,9 +128,11 @@ class worker final : public worker_identity, public trampoline {
   worker_counters count;                            // written by the owner
   std::thread thread;                               // executor
   atomic<worker_state> state{worker_state::awake};  // [A3]
-  atomic<std::uint32_t> paused{0};                  // set while it holds still [W2] [W4]
-  atomic<std::uint64_t> ticks{0};  // odd while a routine runs; written by the owner [W4]
-  atomic<bool> serving{false};     // from the beginning to the end of serve() [W4]
+  // While it is parked, or about to be, and has nothing in flight: which park it is, from 1 on; else 0.
+  atomic<std::uint32_t> quiet{0};   // written by the owner [Y1]
+  atomic<std::uint32_t> paused{0};  // set while it holds still [W2] [W4]
+  atomic<std::uint64_t> ticks{0};   // odd while a routine runs; written by the owner [W4]
+  atomic<bool> serving{false};      // from the beginning to the end of serve() [W4]
 
  private:
   friend class executor_core;
@@ -143,6 +151,7 @@ class worker final : public worker_identity, public trampoline {
   void expire_timers() noexcept;
   void look_at_clock() noexcept;
   void park() noexcept;
+  void mark_quiet() noexcept;
   void leave_idle(bool woken) noexcept;
   void overflow(routine& r) noexcept;
   void run_once(routine& r);
@@ -186,6 +195,7 @@ class worker final : public worker_identity, public trampoline {
   bool woken_ = false;               // owner: woken and nothing found yet
   std::uint64_t told_ = 0;           // owner: of the routines that ended here
   duration usual_park_{0};           // owner: moving average
+  std::uint32_t quiet_parks_ = 0;    // owner: parks with nothing in flight
   atomic<std::uint32_t> attention_{0};  // [W3]
 };
 
