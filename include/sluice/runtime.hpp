@@ -53,7 +53,8 @@ struct executor_options {
   duration shutdown_grace = std::chrono::seconds(10);
 
   /// Called for an exception that nobody joins, on whatever thread; if it returns, the routine is
-  /// dead and the executor goes on. Null: prints routine, spawn site and what(), then aborts.
+  /// dead and the executor goes on. Null: prints routine, name, spawn site, the exception's type
+  /// and what(), then the dump, and aborts.
   void (*on_panic)(const panic_info&) = nullptr;
 
   /// Called with each line that sluice has to say (a backend that fell back, stragglers, all routines

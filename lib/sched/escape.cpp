@@ -4,18 +4,36 @@
 
 #include "sched/executor_core.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
+#include <string>
+#include <typeinfo>
 
 #include <fmt/format.h>
 
+#include <cxxabi.h>
 #include <unistd.h>
 
 namespace sluice::detail {
 
 namespace {
 
+struct free_text {
+  void operator()(char* text) const noexcept { std::free(text); }
+};
+
+/// Of the exception that is being handled.
+std::string type_name() {
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  if (type == nullptr) return "an exception of another language";
+  int status = 0;
+  const std::unique_ptr<char, free_text> words(
+      abi::__cxa_demangle(type->name(), nullptr, nullptr, &status));
+  return words != nullptr ? words.get() : type->name();
+}
+
+/// The frames that the exception left are gone: who started the routine is all that is known of where.
 void print_escape(const escaped& e) {
   fmt::memory_buffer text;
   const auto out = std::back_inserter(text);
@@ -26,9 +44,9 @@ void print_escape(const escaped& e) {
   try {
     std::rethrow_exception(e.exception);
   } catch (const std::exception& x) {
-    fmt::format_to(out, "{}\n", x.what());
+    fmt::format_to(out, "{}: {}\n", type_name(), x.what());
   } catch (...) {
-    fmt::format_to(out, "not a std::exception\n");
+    fmt::format_to(out, "{} (not a std::exception)\n", type_name());
   }
   static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
 }

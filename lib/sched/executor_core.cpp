@@ -116,7 +116,7 @@ void executor_core::start() {
 }
 
 void executor_core::request_stop_all() noexcept {
-  // seq_cst: before the walk; a routine that is spawned after it reads the flag [X1]
+  // Step 1. seq_cst: before the walk; a routine that is spawned after it reads the flag [X1]
   stopping_.store(true, std::memory_order_seq_cst);
   heavy_barrier();
   const routine_pool& pool = routine_pool::instance();
@@ -131,7 +131,7 @@ void executor_core::request_stop_all() noexcept {
 
 bool executor_core::stop_routines(time_point deadline) {
   request_stop_all();
-  for (;;) {
+  for (;;) {  // step 3
     // acquire: pairs with routines_ended() [X2]
     const std::uint32_t seen = ended_.load(std::memory_order_acquire);
     if (live() == 0) return true;
@@ -151,14 +151,14 @@ void executor_core::stop_workers() noexcept {
   // acquire: pairs with inject() [V1]
   while (visitors_.load(std::memory_order_acquire) != 0)
     ::sched_yield();
-  watch.stop();
+  watch.stop();  // step 4
   for (auto& w : workers_) {
     if (w->thread.joinable()) w->request(attention_exit);
   }
   join_workers();
   for (auto& w : workers_)
     end_contexts(w->timers.clear(), errc::canceled);
-  blocking.stop();
+  blocking.stop();  // step 5
   for (auto& w : workers_)
     w->io.reset();  // after the pool, whose threads may send operations home
 }

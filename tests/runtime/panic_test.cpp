@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Exceptions that leave a routine and that nobody joins.
 #include <sluice/chan.hpp>
+#include <sluice/context.hpp>
 #include <sluice/error.hpp>
 #include <sluice/go.hpp>
+#include <sluice/result.hpp>
 #include <sluice/routine.hpp>
 #include <sluice/runtime.hpp>
+#include <sluice/testing/bubble.hpp>
 
 #include "io/child.hpp"
 #include "support/counted.hpp"
@@ -12,6 +15,7 @@
 #include "support/unwinding.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <source_location>
@@ -160,7 +164,7 @@ TEST_SUITE("runtime/panic") {
     CHECK(taken().empty());
   }
 
-  TEST_CASE("panic: by default it prints routine, name, spawn site and what, and aborts") {
+  TEST_CASE("panic: by default it prints routine, name, spawn site, type and what, and aborts") {
     const child_end end = in_child([] {
       return run({.workers = 2}, []() -> task<> {
         go(fail, std::string("nobody listens"));
@@ -171,8 +175,9 @@ TEST_SUITE("runtime/panic") {
     CHECK(end.said("sluice: panic: routine "));
     CHECK(end.said(" \"failing\", started at "));
     CHECK(end.said("panic_test.cpp:"));
-    CHECK(end.said("ended by an exception that nobody joins: nobody listens\n"));
-    CHECK(end.said("sluice: fatal: "));
+    CHECK(
+        end.said("ended by an exception that nobody joins: std::runtime_error: nobody listens\n"));
+    CHECK(end.said("sluice: fatal: routine: exception escaped\n"));
     CHECK(end.said("chan nil"));  // the dump of the others
   }
 
@@ -185,7 +190,7 @@ TEST_SUITE("runtime/panic") {
       });
     });
     CHECK(end.aborted());
-    CHECK(end.said("not a std::exception"));
+    CHECK(end.said("nobody joins: int (not a std::exception)\n"));
   }
 
   TEST_CASE("panic: a destructor that throws while a routine is unwound is fatal") {
@@ -209,6 +214,57 @@ TEST_SUITE("runtime/panic") {
     CHECK(end.aborted());
     CHECK(end.said("sluice: fatal: unwind: destructor threw in a stopped routine"));
   }
+
+  TEST_CASE("panic: what needs a routine, or a bubble, says so") {
+    CHECK_THROWS_WITH_AS(
+        static_cast<void>(context::background().with_timeout(std::chrono::hours(1))),
+        "context: with_deadline outside of a routine: no worker keeps the time", panic_error);
+    run([]() -> task<> {
+      std::string text;
+      try {
+        co_await testing::settle();
+      } catch (const panic_error& e) {
+        text = e.what();
+      }
+      CHECK(text == "settle: called outside a bubble");
+    });
+  }
+
+  TEST_CASE("panic: the id of a handle that refers to nothing is fatal") {
+    const child_end end = in_child([] { return static_cast<int>(join_handle<>().id()); });
+    CHECK(end.aborted());
+    CHECK(end.text.starts_with(
+        "sluice: fatal: join_handle: id of a handle that was moved from or joined\n"));
+  }
+
+  TEST_CASE("panic: what is fatal in a routine prints the dump of all, and aborts") {
+    const child_end end = in_child([] {
+      return run({.workers = 1}, []() -> task<> {
+        static_cast<void>(join_handle<>().id());
+        co_return;
+      });
+    });
+    CHECK(end.aborted());
+    CHECK(end.said("id of a handle that was moved from or joined\nroutine "));
+    CHECK(end.said(" \"main\" [running]\n"));
+  }
+
+#if !defined(NDEBUG)
+  TEST_CASE("panic: the wrong side of a result is fatal in debug builds") {
+    const child_end value = in_child([] {
+      const result<int> r = error(std::make_error_code(std::errc::io_error));
+      return *r;
+    });
+    CHECK(value.aborted());
+    CHECK(value.said("sluice: fatal: result: value read of an error\n"));
+    const child_end failure = in_child([] {
+      const result<int> r = 5;
+      return r.error().code().value();
+    });
+    CHECK(failure.aborted());
+    CHECK(failure.said("sluice: fatal: result: error read of a value\n"));
+  }
+#endif
 
   TEST_CASE("panic: a panic_error can be caught and the routine goes on") {
     everywhere([]() -> task<> {

@@ -196,6 +196,32 @@ TEST_SUITE("runtime/run") {
     CHECK_FALSE(says("fatal"));
   }
 
+  TEST_CASE("executor: its destructor names those that have not ended, and waits on") {
+    logged.clear();
+    static std::binary_semaphore let_go{0};
+    std::binary_semaphore begun{0};
+    {
+      executor ex({.workers = 1,
+                   .shutdown_grace = std::chrono::milliseconds(1),  // a second is the least
+                   .log = [](std::string_view line) {
+                     keep_line(line);
+                     if (line.ends_with(": blocking")) let_go.release();
+                   }});
+      static_cast<void>(ex.go(
+          [](std::binary_semaphore* b) -> task<> {
+            auto call = [b] {
+              b->release();
+              let_go.acquire();
+            };
+            co_await blocking(call);
+          },
+          &begun));
+      begun.acquire();
+    }
+    CHECK(says("sluice: warning: 1 routines have not ended 1 s after they were asked to stop\n"));
+    CHECK(says("run_test.cpp:"));
+  }
+
   TEST_CASE("executor: the backend is the environment's, then the option's; a wrong name throws") {
     {
       const backend_variable v("epoll");
