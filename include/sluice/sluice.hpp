@@ -27,6 +27,7 @@
 
 // The executor, and what it tells
 #include <sluice/dump.hpp>
+#include <sluice/leaks.hpp>
 #include <sluice/on.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/stats.hpp>
