@@ -6,6 +6,7 @@
 // detached.
 #include "sched/blocking_pool.hpp"
 
+#include "base/signals_blocked.hpp"
 #include "sched/pool_job_list.hpp"
 
 #include <algorithm>
@@ -16,7 +17,6 @@
 #include <utility>
 
 #include <pthread.h>
-#include <signal.h>
 
 namespace sluice::detail {
 
@@ -27,26 +27,6 @@ struct sleeper {
   std::condition_variable called;
   bool coming = false;  // it has been called and counts as coming
   sleeper* below = nullptr;
-};
-
-/// Signals go to the program's other threads: what a thread starts inherits its mask, so that there
-/// is no moment at which a new thread could take one.
-class signals_blocked {
- public:
-  signals_blocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) {
-      ::sigdelset(&all, fault);
-    }
-    ::pthread_sigmask(SIG_BLOCK, &all, &before_);
-  }
-  signals_blocked(const signals_blocked&) = delete;
-  signals_blocked& operator=(const signals_blocked&) = delete;
-  ~signals_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
 };
 
 }  // namespace
