@@ -131,6 +131,12 @@ class [[nodiscard]] owned_context : public context {
     detail::cancel(node().get(), cause);
   }
 
+  /// For the library.
+  detail::surrendered_context surrender() && noexcept {
+    const context taken(static_cast<context&&>(*this));
+    return detail::surrendered_context(taken.node());
+  }
+
  private:
   friend class context;
   using context::context;
@@ -179,31 +185,44 @@ auto with_context(context c, W&& work) {
                                           detail::enters_kind, detail::given_context(c.node()));
 }
 
+/// As above, in a context that is handed over, and ends with the work: what that has started by `go` stops then.
+///   auto r = co_await with_context(signal_context(SIGINT, SIGTERM), serve());
+template <class T>
+auto with_context(owned_context&& c, task<T> work) {
+  return detail::bound<detail::result_op>(detail::frame_of(std::move(work)), detail::owning_kind,
+                                          std::move(c).surrender());
+}
+template <detail::work W>
+auto with_context(owned_context&& c, W&& work) {
+  return detail::bound<detail::result_op>(detail::frame_of(std::forward<W>(work)),
+                                          detail::owning_kind, std::move(c).surrender());
+}
+
 /// Runs `work` in a child of the ambient context that ends when `d` is over, and with the work itself:
 /// what that has started by `go` stops then. Cost: a node and a timer more, some
 /// eight times an await (200 ns where that takes 26).
 template <class Rep, class Period, class T>
 auto with_timeout(std::chrono::duration<Rep, Period> d, task<T> work) {
-  return detail::bound<detail::result_op>(detail::frame_of(std::move(work)), detail::timed_kind,
+  return detail::bound<detail::result_op>(detail::frame_of(std::move(work)), detail::owning_kind,
                                           detail::timeout_context{detail::saturated(d)});
 }
 template <class Rep, class Period, detail::work W>
 auto with_timeout(std::chrono::duration<Rep, Period> d, W&& work) {
   return detail::bound<detail::result_op>(detail::frame_of(std::forward<W>(work)),
-                                          detail::timed_kind,
+                                          detail::owning_kind,
                                           detail::timeout_context{detail::saturated(d)});
 }
 
 /// As with_timeout, until a point in time.
 template <class T>
 auto with_deadline(time_point t, task<T> work) {
-  return detail::bound<detail::result_op>(detail::frame_of(std::move(work)), detail::timed_kind,
+  return detail::bound<detail::result_op>(detail::frame_of(std::move(work)), detail::owning_kind,
                                           detail::deadline_context{t});
 }
 template <detail::work W>
 auto with_deadline(time_point t, W&& work) {
   return detail::bound<detail::result_op>(detail::frame_of(std::forward<W>(work)),
-                                          detail::timed_kind, detail::deadline_context{t});
+                                          detail::owning_kind, detail::deadline_context{t});
 }
 
 /// Runs `work` to its end whatever is requested meanwhile; a stop of the caller takes effect at its next

@@ -197,6 +197,7 @@ void cancel_node::leave_and_cancel(list_link& m) noexcept {
       n->end_overlooked();
   }
   for (cancel_node* n = this; n != nullptr;) {
+    n->on_cancelled();
     cancel_node* next = std::exchange(n->next_, nullptr);
     tsan_release(n->as_node());  // as node_scope
     const context_ref drop(n);

@@ -26,7 +26,7 @@ struct routine;
 class worker;
 
 /// Lock order: a parent's lock_ before a child's; lock_ before join_lock, and before a timer heap's.
-class cancel_node final : public list_link, public context_node {
+class cancel_node : public list_link, public context_node {
  public:
   cancel_node(context_ref parent, time_point deadline) noexcept;
 
@@ -59,6 +59,12 @@ class cancel_node final : public list_link, public context_node {
   /// Its deadline was taken out of the heap. Drops the count that the heap had.
   static void expire(context_deadline& d, errc err) noexcept;
 
+ protected:
+  ~cancel_node() override;
+
+  /// It has been cancelled: once, on the thread that did so, with no lock held.
+  virtual void on_cancelled() noexcept {}
+
  private:
   enum class timer_state : unsigned char { none, armed, out };
 
@@ -67,8 +73,6 @@ class cancel_node final : public list_link, public context_node {
     cancel_node& of;
     std::error_code cause;  // immutable once armed
   };
-
-  ~cancel_node() override;
 
   const context_node* as_node() const noexcept { return this; }
   bool add(link_list& list, list_link& m) noexcept;

@@ -323,6 +323,56 @@ TEST_CASE("boundary: what go started inside stops once with_timeout has returned
   });
 }
 
+TEST_CASE("boundary: with_context cancels an owner that it was handed when the work has ended") {
+  everywhere([]() -> task<> {
+    exits e;
+    context seen;
+    auto work = [&]() -> task<int> {
+      seen = context::current();
+      go(wait_watched, &e);
+      co_await yield();
+      co_return 3;
+    };
+    auto r = co_await with_context(context::current().with_cancel(), work);
+    CHECK(r.value() == 3);
+    CHECK(seen.err() == errc::canceled);
+    while (e.unwound < 1)
+      co_await yield();
+
+    owned_context mine = context::current().with_cancel();
+    r = co_await with_context(std::move(mine), work());
+    CHECK(r.value() == 3);
+    CHECK(seen.err() == errc::canceled);
+    CHECK(mine == context::background());
+    while (e.unwound < 2)
+      co_await yield();
+
+    bool thrown = false;
+    try {
+      r = co_await with_context(context::current().with_cancel(), [&]() -> task<int> {
+        seen = context::current();
+        throw 1;
+        co_return 0;
+      });
+    } catch (int) {
+      thrown = true;
+    }
+    CHECK(thrown);
+    CHECK(seen.err() == errc::canceled);
+
+    const auto late = co_await with_context(context::current().with_timeout(1ms), wait_for_ever());
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error() == errc::deadline_exceeded);
+  });
+}
+
+TEST_CASE("boundary: with_context that is not awaited cancels an owner that it was handed") {
+  owned_context mine = context::background().with_cancel();
+  const context plain = mine;
+  static_cast<void>(with_context(std::move(mine), wait_for_ever()));
+  CHECK(plain.err() == errc::canceled);
+}
+
 TEST_CASE("boundary: with_context does not cancel what it was given") {
   everywhere([]() -> task<> {
     auto ctx = context::current().with_cancel();

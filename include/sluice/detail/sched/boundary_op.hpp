@@ -136,6 +136,18 @@ class given_context {  // no aggregate: g++ 12 destroys those twice in expressio
  private:
   context_ref context_;
 };
+/// Taken from an owner: whoever enters it cancels it; never entered, it is cancelled here.
+class surrendered_context {
+ public:
+  explicit surrendered_context(context_ref c) noexcept : context_(std::move(c)) {}
+  surrendered_context(surrendered_context&&) noexcept = default;
+  surrendered_context& operator=(surrendered_context&&) = delete;
+  ~surrendered_context() { cancel(context_.get(), {}); }
+  context_ref operator()() noexcept { return std::move(context_); }
+
+ private:
+  context_ref context_;
+};
 struct timeout_context {
   SLUICE_EXPORT context_ref operator()() const;
   duration d;
@@ -151,7 +163,7 @@ struct shielded_context {
 };
 
 inline constexpr boundary_kind enters_kind{.enters = true};
-inline constexpr boundary_kind timed_kind{.enters = true, .cancels = true};
+inline constexpr boundary_kind owning_kind{.enters = true, .cancels = true};
 inline constexpr boundary_kind shield_kind{.enters = true, .shields = true};
 inline constexpr boundary_kind catch_kind{.catches = true};
 
