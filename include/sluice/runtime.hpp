@@ -52,6 +52,9 @@ struct executor_options {
   /// How long run() and ~executor wait for routines that were asked to stop before they name them.
   duration shutdown_grace = std::chrono::seconds(10);
 
+  /// SIGQUIT under run() writes dump() to stderr; whether it then ends the process, with code 2, as in a Go program.
+  bool quit_exits = false;
+
   /// Called for an exception that nobody joins, on whatever thread; if it returns, the routine is
   /// dead and the executor goes on. Null: prints routine, name, spawn site, the exception's type
   /// and what(), then the dump, and aborts.
@@ -85,10 +88,11 @@ namespace detail {
 class executor_core;
 class executor_impl;
 
-/// The calling thread will do nothing but wait for the main routine of run().
-SLUICE_EXPORT void begin_run(const executor& ex, std::uint64_t main_id) noexcept;
-
-/// Ends an executor made by run(): names and leaves behind what does not end.
+/// Makes the executor of a run(), which has SIGQUIT for itself.
+SLUICE_EXPORT std::unique_ptr<executor> begin_run(const executor_options& options);
+/// The calling thread will do nothing but wait for this routine of it.
+SLUICE_EXPORT void wait_for_main(const executor& ex, std::uint64_t main_id) noexcept;
+/// Ends it: names and leaves behind what does not end.
 SLUICE_EXPORT void end_run(std::unique_ptr<executor> ex, duration grace) noexcept;
 }  // namespace detail
 
@@ -195,6 +199,7 @@ class SLUICE_EXPORT executor {
         detail::start_routine({&core(), site}, std::forward<F>(f), std::forward<A>(a)...));
   }
 
+  friend std::unique_ptr<executor> detail::begin_run(const executor_options& options);
   friend void detail::end_run(std::unique_ptr<executor> ex, duration grace) noexcept;
 
   std::unique_ptr<detail::executor_impl> impl_;
@@ -207,6 +212,8 @@ class SLUICE_EXPORT executor {
 /// timer, blocking call or signal), and the process has no thread but those of this executor and the
 /// caller, it ends with code 2: "fatal error: all routines are asleep - deadlock!" and the dump, as in
 /// Go. With other threads or executors, which could still wake a routine, it is a warning.
+/// Meanwhile SIGQUIT (Ctrl-\) writes dump() to stderr, whatever the workers do, unless the program has a handler of its own for
+/// it, or ignores it. run() catches no other signal, an executor none.
 /// Returns: what f's task returns; 0 for task<void>. Errors: rethrows what it threw; throws what the
 /// executor's constructor throws.
 template <class F, class... A>
@@ -226,8 +233,7 @@ namespace detail {
 /// Sees to end_run on every way out.
 class run_guard {
  public:
-  explicit run_guard(const executor_options& o)
-      : ex_(std::make_unique<executor>(o)), grace_(o.shutdown_grace) {}
+  explicit run_guard(const executor_options& o) : ex_(begin_run(o)), grace_(o.shutdown_grace) {}
   run_guard(const run_guard&) = delete;
   run_guard& operator=(const run_guard&) = delete;
   ~run_guard() { end_run(std::move(ex_), grace_); }
@@ -248,7 +254,7 @@ auto run(const executor_options& options, F&& f, A&&... a) {
   join_handle<value> main_routine(
       detail::start_routine({&guard.get().core(), std::source_location::current(), "main"},
                             std::forward<F>(f), std::forward<A>(a)...));
-  detail::begin_run(guard.get(), main_routine.id());
+  detail::wait_for_main(guard.get(), main_routine.id());
   if constexpr (std::is_void_v<value>) {
     std::move(main_routine).get();
     return 0;

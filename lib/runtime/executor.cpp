@@ -8,11 +8,13 @@
 #include "runtime/backend.hpp"
 #include "runtime/deadlock.hpp"
 #include "runtime/log.hpp"
+#include "runtime/quit_dump.hpp"
 #include "sched/executor_core.hpp"
 #include "sched/routine_pool.hpp"
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <random>
 
 #include <fmt/format.h>
@@ -99,16 +101,24 @@ class executor_impl {
   const backend_choice choice;     // immutable
   executor_core core;
   std::mutex shutting_down;
-  bool ended = false;  // guarded by shutting_down
+  bool ended = false;                // guarded by shutting_down
+  std::optional<quit_dump> on_quit;  // of run(), whose it is
 };
 
-void begin_run(const executor& ex, std::uint64_t main_id) noexcept {
+std::unique_ptr<executor> begin_run(const executor_options& options) {
+  auto ex = std::make_unique<executor>(options);
+  ex->impl_->on_quit.emplace(options.quit_exits);
+  return ex;
+}
+
+void wait_for_main(const executor& ex, std::uint64_t main_id) noexcept {
   ex.core().deadlocks.set_main(main_id);
 }
 
 void end_run(std::unique_ptr<executor> ex, duration grace) noexcept {
   executor_impl& impl = *ex->impl_;
   const auto left = impl.shutdown(grace);
+  impl.on_quit.reset();
   if (left.empty()) return;
   impl.name(left, grace);
   // They may run for ever: their executor stays, and with it all they refer to.
