@@ -191,10 +191,10 @@ void signal_dispatcher::need_thread() {
   if (thread_.joinable()) return;
   const signals_blocked blocked;
   thread_ = std::thread([this] { serve(); });
+  ::pthread_setname_np(thread_.native_handle(), "sluice-signals");  // here: it has its name at once
 }
 
 void signal_dispatcher::serve() noexcept {
-  ::pthread_setname_np(::pthread_self(), "sluice-signals");
   for (;;) {
     const std::uint32_t seen = posted.load(std::memory_order_acquire);  // acquire: post() [G1]
     std::unique_lock lock(mu_);

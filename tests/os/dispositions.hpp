@@ -2,9 +2,12 @@
 // What the process does about signals: read, set, and the threads that sluice has for them.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include <signal.h>
@@ -26,9 +29,9 @@ inline bool is_default(int signal) {
   return has(signal, SIG_DFL);
 }
 
-inline volatile sig_atomic_t heard = 0;
+inline std::atomic<int> heard{0};
 inline void hear(int /*signal*/) {
-  heard = heard + 1;
+  heard.fetch_add(1);
 }
 inline void hear_otherwise(int /*signal*/) {}
 
@@ -72,6 +75,12 @@ inline int signal_threads() {
     n += is == "sluice-signals";
   }
   return n;
+}
+
+/// One that nobody needs any more leaves by itself.
+inline void until_no_signal_thread() {
+  while (signal_threads() != 0)
+    std::this_thread::yield();
 }
 
 }  // namespace sluice_test

@@ -132,7 +132,7 @@ TEST_SUITE("runtime/quit_dump") {
       run({.workers = 2, .quit_exits = true}, [&]() -> task<> {
         CHECK(has(SIGQUIT, own));
         send(SIGQUIT);
-        while (own == hear && heard == 0)
+        while (own == hear && heard.load() == 0)
           co_await yield();
       });
       CHECK(has(SIGQUIT, own));
