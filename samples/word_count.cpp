@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 // word_count: files, lines, words and the most frequent words of trees, files and standard input.
 //
-//   walk --files--> read --full--> count --tallies--> merge
+//   walk --files--> read --full--> count
 //                     ^--empty-------|
-// One routine walks the trees, several read, one per worker counts, one merges; between them are
-// channels. Memory is bounded: texts pass in buffers of a fixed number, which go round through the
-// channel of empty ones, and a tally forgets its rarest words beyond two million. Counters know
-// nothing of files: a reader ends each buffer at the end of a word, and puts many small files into
-// one buffer. What is a word, see word_count/scan.hpp.
+// One routine walks the trees, several read, one per worker counts; between them are channels, around
+// them a group that ends when all have. Ctrl-C, or SIGTERM, stops the group: what was counted by then
+// is printed, and the exit code is 128 and the signal. Memory is bounded: texts pass in buffers of a
+// fixed number, which go round through the channel of empty ones, and a tally forgets its rarest
+// words beyond two million. Counters know nothing of files: a reader ends each buffer at the end of a
+// word, and puts many small files into one buffer. What is a word, see word_count/scan.hpp.
 #include <sluice/fs/file.hpp>
 #include <sluice/fs/walk.hpp>
+#include <sluice/os/signal.hpp>
 #include <sluice/sluice.hpp>
 
 #include "word_count/report.hpp"
@@ -81,6 +83,7 @@ struct shared {
         files(names_ahead),
         empty(buffers),
         full(buffers),
+        results(static_cast<std::size_t>(counters_)),
         texts(std::make_unique_for_overwrite<char[]>(buffers * stride)) {
     for (std::size_t i = 0; i < buffers; ++i)
       empty.try_send(texts.get() + i * stride);
@@ -94,7 +97,7 @@ struct shared {
   chan<std::string> files;
   chan<char*> empty;
   chan<chunk> full;
-  chan<std::unique_ptr<count_result>> results{16};
+  std::vector<std::unique_ptr<count_result>> results;  // one of each counter, while it counts, too
 
   std::atomic<std::uint64_t> found{0}, read{0}, bytes{0}, unreadable{0};
   std::atomic<bool> walked{false};
@@ -250,36 +253,52 @@ task<> read_files(shared_ref s) {
   co_await out->pass_on();
 }
 
+/// All readers.
+task<> read_all(shared_ref s) {
+  auto readers = [&](errgroup& g) -> task<> {
+    for (int i = 0; i < s->readers; ++i)
+      g.go(read_files, s);
+    co_return;
+  };
+  static_cast<void>(co_await errgroup::run(readers));
+  s->full.close();
+}
+
 // ---- count, merge
 
-task<> count_words(shared_ref s) {
+task<> count_words(shared_ref s, std::size_t counter) {
   const std::size_t share = most_words / static_cast<std::size_t>(s->counters);
-  auto mine = std::make_unique<count_result>(std::max(share, fewest_words));
+  s->results[counter] = std::make_unique<count_result>(std::max(share, fewest_words));
+  count_result& mine = *s->results[counter];
   const bool listed = s->asked.top != 0;
   while (auto c = co_await s->full.recv()) {
     const auto n =
         word_count::scan(c->text, c->size, c->first, [&](const char* word, std::size_t length) {
-          if (listed) mine->words.add(word, length);
+          if (listed) mine.words.add(word, length);
         });
-    mine->words.settle();
-    mine->counts.lines += n.lines;
-    mine->counts.words += n.words;
+    mine.words.settle();
+    mine.counts.lines += n.lines;
+    mine.counts.words += n.words;
     co_await s->empty.send(c->text);
   }
-  co_await s->results.send(std::move(mine));
 }
 
-task<report> merge(shared_ref s) {
+/// When nobody counts any more.
+report merge(shared& s) {
   report r;
   std::vector<tally> all;
-  while (auto one = co_await s->results.recv()) {
-    r.lines += (*one)->counts.lines;
-    r.words += (*one)->counts.words;
-    r.undercount += (*one)->words.undercount();
-    all.push_back(std::move((*one)->words));
+  for (auto& one : s.results) {
+    if (one == nullptr) continue;  // it was stopped before it began
+    r.lines += one->counts.lines;
+    r.words += one->counts.words;
+    r.undercount += one->words.undercount();
+    all.push_back(std::move(one->words));
   }
-  r.top = word_count::most_frequent(all, s->asked.top);
-  co_return r;
+  r.top = word_count::most_frequent(all, s.asked.top);
+  r.files = value(s.read);
+  r.bytes = value(s.bytes);
+  r.unreadable = value(s.unreadable);
+  return r;
 }
 
 // ---- the whole
@@ -302,44 +321,36 @@ task<> show_progress(shared_ref s) {
   }
 }
 
-task<> join_all(std::vector<join_handle<>>* all) {
-  for (auto& one : *all)
-    co_await std::move(one);
-}
-
-task<report> count_all(shared_ref s) {
-  const time_point begin = clock::now();
-  join_handle<> progress;
-  if (s->interactive) progress = go(show_progress, s);
-  auto walking = go(walk_all, s);
-  std::vector<join_handle<>> reading, counting;
-  for (int i = 0; i < s->readers; ++i)
-    reading.push_back(go(read_files, s));
-  for (int i = 0; i < s->counters; ++i)
-    counting.push_back(go(count_words, s));
-  auto merging = go(merge, s);
-
-  co_await std::move(walking);
-  co_await join_all(&reading);
-  s->full.close();
-  co_await join_all(&counting);
-  s->results.close();
-  report r = co_await std::move(merging);
-  r.files = value(s->read);
-  r.bytes = value(s->bytes);
-  r.unreadable = value(s->unreadable);
-  r.time = clock::now() - begin;
-  if (progress) {
-    progress.cancel();
-    auto err = fs::standard_error();
-    static_cast<void>(co_await err.write_all("\r\x1b[K"));
-  }
-  co_return r;
+task<> count_all(shared_ref s) {
+  auto all = [&](errgroup& g) -> task<> {
+    g.go(walk_all, s);
+    g.go(read_all, s);
+    for (std::size_t i = 0; i < s->results.size(); ++i)
+      g.go(count_words, s, i);
+    co_return;
+  };
+  static_cast<void>(co_await errgroup::run(all));
 }
 
 /// Returns: the exit code.
-task<int> print(shared_ref s, executor_info info) {
-  const report r = co_await count_all(s);
+task<int> count_and_print(shared_ref s, executor_info info) {
+  const time_point begin = clock::now();
+  join_handle<> progress;
+  if (s->interactive) progress = go(show_progress, s);
+  const auto counted = co_await with_context(signal_context(SIGINT, SIGTERM), count_all(s));
+  report r = merge(*s);
+  r.time = clock::now() - begin;
+
+  auto err = fs::standard_error();
+  if (progress) {
+    progress.cancel();
+    static_cast<void>(co_await err.write_all("\r\x1b[K"));
+  }
+  if (!counted) {
+    const std::string why = counted.error().code().message();
+    const std::string line = fmt::format("word_count: {}; so far:\n", why);
+    static_cast<void>(co_await err.write_all(line));
+  }
   const std::string text =
       s->asked.json ? word_count::to_json(r)
                     : word_count::to_text(r, to_string(info.backend), info.reason, info.workers);
@@ -349,6 +360,7 @@ task<int> print(shared_ref s, executor_info info) {
     co_await complain(s, done.error());
     co_return 1;
   }
+  if (!counted) co_return 128 + counted.error().code().value();
   co_return r.unreadable == 0 ? 0 : 1;
 }
 
@@ -387,7 +399,7 @@ int main(int argc, char** argv) {
     const executor_info info = ex.info();
     auto s =
         std::make_shared<shared>(std::move(asked), info.workers, affordable_readers(info.workers));
-    return ex.go(print, std::move(s), info).get();
+    return ex.go(count_and_print, std::move(s), info).get();
   } catch (const std::exception& e) {
     fmt::print(stderr, "word_count: {}\n", e.what());
     return 2;

@@ -74,12 +74,14 @@ inline std::string take(int fd) {
 
 }  // namespace program_detail
 
-/// The calling process must have one thread.
-inline ended run_program(const program& p) {
+/// The calling process must have one thread, and `meanwhile` leaves it so.
+template <class F>
+ended run_program(const program& p, F meanwhile) {
   const int out = program_detail::open_sink();
   const int err = program_detail::open_sink();
   const pid_t pid = ::fork();
   if (pid == 0) program_detail::become(p, out, err);
+  meanwhile(pid);
   int status = 0;
   rusage used{};
   while (::wait4(pid, &status, 0, &used) < 0 && errno == EINTR) {
@@ -90,6 +92,10 @@ inline ended run_program(const program& p) {
   e.err = program_detail::take(err);
   e.peak = used.ru_maxrss;
   return e;
+}
+
+inline ended run_program(const program& p) {
+  return run_program(p, [](pid_t /*child*/) {});
 }
 
 /// A line of the shell, in the C locale.

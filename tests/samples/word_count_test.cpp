@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -18,6 +19,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -278,6 +280,46 @@ TEST_CASE("word_count: what cannot be read is named and counted, and the rest is
   CHECK(j.at("unreadable") == 2);
   CHECK(e.said("word_count: open " + dir.path("secret") + ": Permission denied\n"));
   CHECK(e.said("word_count: open " + dir.path("closed") + ": Permission denied\n"));
+}
+
+TEST_CASE("word_count: Ctrl-C ends it at once, and what it has counted is printed") {
+  // More than all of its buffers and the pipe hold has been taken: the rest was counted.
+  constexpr std::size_t kept = 4 << 20;
+  std::string text;
+  while (text.size() < 2 * kept)
+    text += "four words a line\n";
+  for (const int signal : {SIGINT, SIGTERM}) {
+    for (const std::string backend : {"auto", "epoll"}) {
+      CAPTURE(signal);
+      CAPTURE(backend);
+      temp_dir dir;
+      const std::string pipe = dir.path("pipe");
+      REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+      int fd = -1;
+      const ended e = run_program({{SLUICE_WORD_COUNT, "--json", "--workers", "2", pipe},
+                                   "/dev/null",
+                                   {"SLUICE_BACKEND=" + backend}},
+                                  [&](pid_t child) {
+                                    fd = ::open(pipe.c_str(), O_WRONLY | O_CLOEXEC);
+                                    for (std::size_t at = 0; at < text.size();) {
+                                      const ssize_t n =
+                                          ::write(fd, text.data() + at, text.size() - at);
+                                      if (n <= 0) break;
+                                      at += static_cast<std::size_t>(n);
+                                    }
+                                    ::kill(child, signal);
+                                  });
+      ::close(fd);  // which it has not waited for
+      const json j = parse(e, 128 + signal);
+      const std::string name = signal == SIGINT ? "SIGINT" : "SIGTERM";
+      CHECK(e.err == "word_count: interrupted by " + name + "; so far:\n");
+      CHECK(j.at("files") == 0);
+      CHECK(j.at("bytes") >= kept);
+      CHECK(j.at("words") >= kept / 18 * 4);
+      CHECK(j.at("words") <= text.size() / 18 * 4);
+      CHECK(j.at("top").size() == 4);
+    }
+  }
 }
 
 TEST_CASE("word_count: wrong usage and output that cannot be written are told apart") {
