@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// All of sluice but files, descriptors, std::stop_token and the test bench: those are fs/file.hpp, fs/walk.hpp,
-// io/..., stop_token.hpp and testing/bubble.hpp.
+// All of sluice but files, descriptors, signals, std::stop_token and the test bench: those are fs/file.hpp, fs/walk.hpp,
+// io/..., os/signal.hpp, stop_token.hpp and testing/bubble.hpp.
 #pragma once
 
 // Tasks and routines

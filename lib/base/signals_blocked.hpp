@@ -5,6 +5,8 @@
 
 #include <sluice/detail/base/immovable.hpp>
 
+#include <initializer_list>
+
 #include <pthread.h>
 #include <signal.h>
 
