@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Random programs of routines, channels, stops, sleeps, joins, exceptions and files, in bubbles: every
-// step is held to a reference, and at the end nothing is lost, doubled or left.
+// Random programs of routines, channels, stops, sleeps, joins, exceptions and files, in trees of contexts,
+// boundaries and groups, in bubbles: every step is held to a reference, and at the end nothing is lost,
+// doubled or left.
 //
 // A program that fails is shrunk, and the command that runs it again is printed:
 //   SLUICE_SEED=<seed> [SLUICE_FUZZ_STEPS=<n>] build/<preset>/tests/fuzz_tests --test-case='fuzz: short*'
@@ -110,10 +111,15 @@ void check_reach(const tally& t) {
     CHECK(t.of[i] > 0);
   }
   for (const wait_for kind :
-       {wait_for::channel, wait_for::sleep, wait_for::join, wait_for::operation, wait_for::turn}) {
+       {wait_for::channel, wait_for::sleep, wait_for::join, wait_for::operation, wait_for::turn,
+        wait_for::done, wait_for::room}) {
     CAPTURE(static_cast<int>(kind));
     CHECK(t.stopped_in[static_cast<std::size_t>(kind)] > 0);
     CHECK(t.won_in[static_cast<std::size_t>(kind)] > 0);
+  }
+  for (const wait_for kind : {wait_for::group, wait_for::calm}) {
+    CAPTURE(static_cast<int>(kind));
+    CHECK(t.stopped_in[static_cast<std::size_t>(kind)] > 0);
   }
 }
 
@@ -127,7 +133,7 @@ TEST_SUITE("fuzz/bubble") {
       MESSAGE(all.summary());
       return;
     }
-    constexpr std::uint64_t programs = rounds(12'000);
+    constexpr std::uint64_t programs = rounds(4'000);
     const std::uint64_t fresh = fresh_seed();
     MESSAGE("fresh seeds from ", fresh);
     const bool well = all.run(1, programs) && all.run(fresh, programs / 2);

@@ -73,6 +73,7 @@ task<> recv_one(world& w, actor& a) {
 }
 
 void try_send_one(world& w, actor& a) {
+  w.look();
   channel& c = w.some_channel(a);
   const int number = tracking_book::current().new_value();
   parcel p(number);
@@ -90,6 +91,7 @@ void try_send_one(world& w, actor& a) {
 }
 
 void try_recv_one(world& w, actor& a) {
+  w.look();
   channel& c = w.some_channel(a);
   const chan_op must = c.model.try_recv();
   const std::optional<parcel> got =
@@ -101,6 +103,7 @@ void try_recv_one(world& w, actor& a) {
 }
 
 void close_one(world& w, actor& a) {
+  w.look();
   channel& c = w.some_channel(a);
   const bool receiving = a.rng.below(2) == 0;
   w.note(what::closed, a, receiving ? 1 : 0, static_cast<int>(c.model.len()));

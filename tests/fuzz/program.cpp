@@ -95,6 +95,7 @@ void wind_down(world& w, actor& me) {
     }
   };
   if (stops_first) stop(true);
+  w.look();
   for (channel& c : w.channels) {
     if (c.model.is_open() && me.rng.below(2) == 0) {
       static_cast<void>(c.model.close());

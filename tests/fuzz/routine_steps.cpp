@@ -15,26 +15,13 @@ using namespace sluice;
 
 namespace sluice_fuzz {
 
-namespace {
-
-/// Tells the oracle that a routine has left its last frame.
-class life {
- public:
-  life(world& w, actor& a) noexcept : w_(w), a_(a) {}
-  life(const life&) = delete;
-  life& operator=(const life&) = delete;
-  ~life() { w_.ends(a_); }
-
- private:
-  world& w_;
-  actor& a_;
-};
-
 task<> run_steps(world& w, actor& a) {
   const std::uint32_t own = 1 + a.rng.below(12);
   for (std::uint32_t i = 0; i != own && w.take_step(); ++i)
     co_await take_one(w, a, 0);
 }
+
+namespace {
 
 /// The body of a routine.
 task<parcel> live_on(world* w, actor* a, guard) {
@@ -83,6 +70,8 @@ class last_words {
   actor& a_;
 };
 
+}  // namespace
+
 task<int> nest(world& w, actor& a, int depth) {
   guard outer;
   const last_words words(w, a);
@@ -93,6 +82,8 @@ task<int> nest(world& w, actor& a, int depth) {
   if (a.rng.below(5) == 0) throw fuzz_error(a.id);
   co_return depth;
 }
+
+namespace {
 
 task<> nest_one(world& w, actor& a, int depth) {
   guard frame;
@@ -145,11 +136,14 @@ void drop_one(world& w, actor& a) {
 
 }  // namespace
 
-actor& start_one(world& w, actor& by, bool kept) {
+actor& start_one(world& w, actor& by, bool kept, context_entry* in) {
   actor& a = w.new_actor(kept);
+  a.places.front().in = in != nullptr ? in : by.places.back().in;
   ++w.live;
   w.note(what::spawned, by, a.id, kept ? 1 : 0);
-  if (by.rng.below(3) == 0) {  // with state of its own: boxed
+  if (in != nullptr) {
+    a.handle = go_in(in->real, live_on, &w, &a, guard());
+  } else if (by.rng.below(3) == 0) {  // with state of its own: boxed
     a.handle = go([g = guard(), &w, &a]() -> task<parcel> {
       g.check();
       co_return co_await live_on(&w, &a, guard());
@@ -181,9 +175,9 @@ task<> sleep_some(world& w, actor& a) {
 task<> join_one(world& w, actor& a, actor& target) {
   guard frame;
   join_handle<parcel> h = std::move(target.handle);
-  const bool passes_on = a.kept && a.id != 0 && a.rng.below(4) == 0;
+  const bool passes_on = a.kept && a.id != 0 && a.places.size() == 1 && a.rng.below(4) == 0;
   if (w.begins(a, wait_for::join)) {
-    a.target = &target;
+    a.target = target.end == ending::none ? &target : nullptr;
     if (target.end != ending::none) {
       a.settled = due::ready;
     } else {
@@ -210,7 +204,7 @@ task<> join_one(world& w, actor& a, actor& target) {
 
 task<> take_one(world& w, actor& a, int depth) {
   actor* other = nullptr;
-  switch (a.rng.below(32)) {
+  switch (a.rng.below(42)) {
     case 0:
     case 1:
     case 2:
@@ -253,7 +247,7 @@ task<> take_one(world& w, actor& a, int depth) {
       break;
     case 21:
     case 22:
-      if (w.actors.size() < 40) start_one(w, a, a.rng.below(2) == 0);
+      if (w.actors.size() < max_actors) start_one(w, a, a.rng.below(2) == 0);
       break;
     case 23:
       drop_one(w, a);
@@ -270,14 +264,37 @@ task<> take_one(world& w, actor& a, int depth) {
       break;
     case 28:
     case 29:
-      if (a.kept && !w.pipes.empty() && a.rng.below(4) != 0) {
+      if (world::may_wait_for_ever(a) && !w.pipes.empty() && a.rng.below(4) != 0) {
         co_await use_pipe(w, a);
       } else if (w.limit.dir != nullptr) {
         co_await use_file(w, a);
       }
       break;
+    case 30:
+    case 31:
+      if (depth < max_depth) co_await nest_one(w, a, depth);
+      break;
+    case 32:
+    case 33:
+      if (depth < max_depth) co_await hold_context(w, a, depth);
+      break;
+    case 34:
+      end_some_context(w, a);
+      break;
+    case 35:
+      recall_one(w, a);
+      look_around(w, a);
+      break;
+    case 36:
+      co_await wait_for_end(w, a);
+      break;
+    case 37:
+    case 38:
+    case 39:
+      if (depth < max_depth) co_await enter_something(w, a, depth);
+      break;
     default:
-      if (depth < 4) co_await nest_one(w, a, depth);
+      if (depth < max_depth && w.actors.size() < max_actors) co_await run_group(w, a, depth);
       break;
   }
 }

@@ -17,9 +17,10 @@ namespace sluice_fuzz {
 namespace {
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(what::count_of_them)> names{
-    "spawned",   "detached", "sent",    "received", "tried",  "closed", "slept",
-    "yielded",   "joined",   "blocked", "nested",   "thrown", "filed",  "piped",
-    "cancelled", "settled",  "waited",  "stopped",  "won"};
+    "spawned", "detached", "sent",   "received", "tried",   "closed",  "slept",     "yielded",
+    "joined",  "blocked",  "nested", "thrown",   "filed",   "piped",   "cancelled", "settled",
+    "waited",  "stopped",  "won",    "made",     "ended",   "entered", "expired",   "shielded",
+    "cleaned", "told",     "after",  "recalled", "grouped", "failed",  "lost",      "queued"};
 
 bool is_ready(int fd, short events) {
   pollfd one{fd, events, 0};
@@ -55,10 +56,11 @@ void tally::add(const tally& o) {
 // ---- the oracle
 
 bool world::begins(actor& a, wait_for kind) {
-  note(what::waited, a, static_cast<int>(kind), a.stop_requested ? 1 : 0);
+  look();
+  note(what::waited, a, static_cast<int>(kind), a.must_stop() ? 1 : 0);
   a.waits = kind;
   a.stream = nullptr;
-  if (a.stop_requested) {
+  if (a.must_stop()) {
     a.settled = due::stop;
     return false;
   }
@@ -77,78 +79,129 @@ bool world::begins(actor& a, wait_for kind) {
 }
 
 void world::went_on(actor& a) {
+  look();
   due d = a.due_of();
   if (a.waits == wait_for::sleep && d == due::open && sluice::clock::now() >= a.until) {
     d = due::ready;
   }
   expect(d != due::stop, a, "went on, though it was asked to stop before its wait was completed");
   expect(d != due::open, a, "went on, though nothing has ended its wait");
-  if (a.stop_requested) {
+  if (a.must_stop()) {
     note(what::won, a, static_cast<int>(a.waits));
     ++count.won_in[static_cast<std::size_t>(a.waits)];
   }
   a.waits = wait_for::nothing;
 }
 
+void world::is_unwound(actor& a) noexcept {
+  look();
+  expect(a.must_stop(), a, "is unwound, though nothing asks it to stop where it stands");
+  if (std::exchange(a.unwinding, true)) return;
+  const due d = a.due_of();
+  expect(a.waits != wait_for::nothing && a.waits != wait_for::start, a,
+         "was stopped outside of a wait");
+  expect(d == due::stop || d == due::either, a,
+         "was stopped, though its wait was completed before: the result is lost");
+  ++count.stopped_in[static_cast<std::size_t>(a.waits)];
+}
+
+void world::goes_on(actor& a) noexcept {
+  look();
+  a.unwinding = false;
+  a.waits = wait_for::nothing;
+}
+
 void world::ends(actor& a) noexcept {
+  look();
   if (a.end == ending::none) {
-    const due d = a.due_of();
-    expect(a.stop_requested, a, "was stopped, though nobody asked it to");
-    expect(a.waits != wait_for::nothing && a.waits != wait_for::start, a,
-           "was stopped outside of a wait");
-    expect(d == due::stop || d == due::either, a,
-           "was stopped, though its wait was completed before: the result is lost");
+    is_unwound(a);
     a.end = ending::stopped;
-    ++count.stopped_in[static_cast<std::size_t>(a.waits)];
-  } else if (a.throws_stop && a.stop_requested) {
+  } else if (a.throws_stop && a.must_stop()) {
     a.end = ending::stopped;  // told of a stop by a join, and asked to stop itself
   }
   note(what::stopped, a, static_cast<int>(a.end), static_cast<int>(a.waits));
   a.waits = wait_for::nothing;
   --live;
+  if (a.member_of != nullptr) a.member_of->one_ends(a.end == ending::stopped);
   if (actor* j = std::exchange(a.joiner, nullptr)) j->settled = due::ready;
 }
 
-void world::cancel(actor& by, actor& a) {
-  note(what::cancelled, by, a.id, static_cast<int>(a.waits));
-  if (a.end == ending::none && !a.stop_requested) {
-    a.stop_requested = true;
-    const due d = a.due_of();
-    if (a.waits == wait_for::channel && d == due::open) {
-      a.op.in->withdraw(a.op);
-      a.settled = due::stop;
-    } else if (a.waits == wait_for::sleep && d == due::open) {
-      // Due already, it may have been woken, or not yet.
-      a.settled = a.until > sluice::clock::now() ? due::stop : due::either;
-    } else if (a.waits == wait_for::join && d == due::open) {
-      a.target->joiner = nullptr;
-      a.settled = due::stop;
-    } else if (a.waits == wait_for::join && a.target->end == ending::stopped) {
-      a.settled = due::stop;  // that the target was stopped is no result
-    }
+/// It must stop: what that does to the wait that it is in.
+void world::stop_wait(actor& a) {
+  const due d = a.due_of();
+  if (a.waits == wait_for::channel && d == due::open) {
+    a.op.in->withdraw(a.op);
+    a.settled = due::stop;
+  } else if (a.waits == wait_for::sleep && d == due::open) {
+    // Due already, it may have been woken, or not yet.
+    a.settled = a.until > sluice::clock::now() ? due::stop : due::either;
+  } else if (a.waits == wait_for::join && d == due::open) {
+    a.target->joiner = nullptr;
+    a.settled = due::stop;
+  } else if (a.waits == wait_for::join && a.target != nullptr && a.target->end == ending::stopped) {
+    a.settled = due::stop;  // that the target was stopped is no result
+  } else if ((a.waits == wait_for::done || a.waits == wait_for::room) && d == due::open) {
+    a.settled = due::stop;
+  } else if (a.waits == wait_for::group) {
+    a.group->is_cancelled_by(sluice::errc::canceled);
   }
+}
+
+void world::cancel(actor& by, actor& a) {
+  look();
+  note(what::cancelled, by, a.id, static_cast<int>(a.waits));
+  a.asked = true;
+  if (a.end == ending::none && a.must_stop()) stop_wait(a);
   a.handle.cancel();
 }
 
+void world::look() {
+  if (!contexts.look()) return;
+  for (actor& a : actors) {
+    if (a.end != ending::none || a.unwinding) continue;
+    if (a.waits == wait_for::done && a.awaited->cancelled && a.settled != due::either) {
+      a.settled = due::ready;  // this is told, be it that a stop was first
+    } else if (a.must_stop()) {
+      stop_wait(a);
+    }
+  }
+}
+
+void world::cancel_context(actor& by, context_entry& e, std::error_code cause) {
+  look();
+  if (!e.owner) return;
+  note(what::ended, by, e.id, e.cancelled ? 1 : 0);
+  if (!cause) cause = sluice::errc::canceled;
+  if (!e.cancelled) e.reasons.push_back(cause);
+  e.owner->cancel(cause);
+  look();
+  expect(e.cancelled, by, "cancelled a context that is open still");
+}
+
 void world::check_settled() {
+  look();
   note(what::settled, actors[0], live);
+  contexts.check_settled(sluice::clock::now());
   for (const actor& a : actors) {
     if (a.id != 0 && a.end == ending::none) check_waits(a);
   }
 }
 
 void world::check_waits(const actor& a) {
+  if (a.waits == wait_for::start && a.member_of != nullptr && a.member_of->is_full()) return;
   expect(a.waits != wait_for::start, a, "is never started");
   expect(a.waits != wait_for::nothing && a.waits != wait_for::turn, a, "can run, and does not");
   const due d = a.due_of();
-  if (a.waits != wait_for::operation) {
+  if (a.waits == wait_for::group) {
+    expect(a.group->live != 0, a, "waits for a group that has nobody left");
+  } else if (a.waits != wait_for::operation) {
     expect(d == due::open, a, "waits on, though its wait was ended: a lost wake-up");
   }
   if (a.waits == wait_for::sleep) {
     expect(a.until > sluice::clock::now(), a, "sleeps on, though it is due");
   }
   if (a.waits != wait_for::operation) return;
-  expect(!a.stop_requested, a, "waits for an operation, though it was asked to stop");
+  expect(!a.must_stop(), a, "waits for an operation, though it was asked to stop");
   expect(a.stream != nullptr, a, "waits for a file that is never waited for");
   if (a.stream == nullptr) return;
   expect(!is_ready(a.writes ? a.stream->out : a.stream->in, a.writes ? POLLOUT : POLLIN), a,
@@ -161,6 +214,14 @@ void world::check_over() {
   for (const actor& a : actors) {
     expect(a.end != ending::none || a.id == 0, a, "has never ended");
     expect(!a.handle, a, "has a handle left");
+  }
+  look();
+  for (const context_entry& e : contexts.entries) {
+    expect(e.cancelled || !e.can_end, main, "a context has never ended");
+  }
+  for (const after_end& f : after_ends) {
+    expect(f.runs == (f.recalled || !f.of->can_end ? 0 : 1), main,
+           "a function of an ended context has run too often, or not at all");
   }
   for (channel& c : channels) {
     expect(c.model.waiting() == 0, main, "the model has waiters left");
@@ -197,8 +258,19 @@ actor& world::new_actor(bool kept) {
 }
 
 channel& world::some_channel(actor& a) {
-  if (a.kept && a.rng.below(24) == 0) return nil;
+  if (may_wait_for_ever(a) && a.rng.below(24) == 0) return nil;
   return channels[a.rng.below(static_cast<std::uint32_t>(channels.size()))];
+}
+
+context_entry* world::some_owned_context(actor& a) {
+  const std::size_t n = contexts.entries.size();
+  if (n == 0) return nullptr;
+  const std::size_t at = a.rng.below(static_cast<std::uint32_t>(n));
+  for (std::size_t i = 0; i != n; ++i) {
+    context_entry& e = contexts.entries[(at + i) % n];
+    if (e.owner) return &e;
+  }
+  return nullptr;
 }
 
 actor* world::some_joinable(actor& a) {
@@ -243,6 +315,10 @@ void world::fail(const actor* a, std::string_view text) noexcept {
 
 void world::fail_with(std::string_view text) {
   failure_ = failure_.empty() ? std::string(text) : fmt::format("{}\nand {}", text, failure_);
+}
+
+const std::string& world::failure() const {
+  return failure_.empty() ? contexts.failure() : failure_;
 }
 
 std::string world::history() const {

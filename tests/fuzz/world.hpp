@@ -12,12 +12,15 @@
 #include "base/random.hpp"
 #include "fuzz/actor.hpp"
 #include "fuzz/chan_model.hpp"
+#include "fuzz/context_model.hpp"
+#include "fuzz/group_model.hpp"
 #include "fuzz/tracked.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -45,7 +48,20 @@ enum class what : unsigned char {
   settled,
   waited,
   stopped,
-  won,  // a wait that was completed, though the routine had been asked to stop
+  won,       // a wait that was completed, though the routine had been asked to stop
+  made,      // a context
+  ended,     // a context, by cancel()
+  entered,   // a context or another boundary
+  expired,   // a boundary gave an error
+  shielded,  // a boundary was left with a stop that it held up
+  cleaned,   // a cleanup behind a stop
+  told,      // that a context has ended
+  after,     // a function ran once a context had ended
+  recalled,  // one was taken back in time
+  grouped,   // a group ended well
+  failed,    // a group
+  lost,      // a group, which was stopped
+  queued,    // a routine of a group, for room
   count_of_them,
 };
 std::string_view to_string(what w) noexcept;
@@ -79,6 +95,15 @@ struct channel {
   chan_model model;
 };
 
+/// A function that is to run once a context has ended.
+struct after_end {
+  explicit after_end(const context_entry& e) noexcept : of(&e) {}
+  const context_entry* const of;
+  std::optional<sluice::after_func_handle> handle;
+  bool recalled = false;
+  int runs = 0;
+};
+
 /// A pipe, and the bytes that went through it.
 struct pipe {
   int in = -1, out = -1;
@@ -106,10 +131,18 @@ class world {
   bool begins(actor& a, wait_for kind);
   /// Behind it; the await returned or threw.
   void went_on(actor& a);
+  /// A frame is destroyed that has neither returned nor thrown.
+  void is_unwound(actor& a) noexcept;
+  /// Behind a boundary at which the unwinding has ended.
+  void goes_on(actor& a) noexcept;
   /// A routine has left its last frame, one way or another. Completes who waits to join it.
   void ends(actor& a) noexcept;
   /// Asks a routine to stop, in truth and in the model.
   void cancel(actor& by, actor& a);
+
+  /// Notices the contexts that have ended by now, and what that does to the routines in them.
+  void look();
+  void cancel_context(actor& by, context_entry& e, std::error_code cause);
 
   /// All others wait for something that only the clock or the main routine can bring.
   void check_settled();
@@ -121,6 +154,10 @@ class world {
   bool take_step() { return steps_ > 0 && steps_-- > 0; }
   actor& new_actor(bool kept);
   channel& some_channel(actor& a);
+  /// One that can be cancelled by cancel_context(), preferably; null if there is none.
+  context_entry* some_owned_context(actor& a);
+  /// Whether a wait without end may be begun: it must be ended by a cancel of the handle then.
+  static bool may_wait_for_ever(const actor& a) { return a.kept && !a.places.back().shielded; }
   /// One with a handle still, that started later than `a`; null if there is none.
   actor* some_joinable(actor& a);
   actor* some_running(actor& a);
@@ -135,7 +172,7 @@ class world {
   }
   /// The bubble has given up. What failed while it was cleared away is of no interest.
   void fail_with(std::string_view text);
-  const std::string& failure() const { return failure_; }
+  const std::string& failure() const;
   std::uint64_t digest() const { return digest_; }
   std::string history() const;
 
@@ -144,6 +181,9 @@ class world {
   std::deque<actor> actors;  // 0: the main routine
   std::deque<channel> channels;
   std::deque<pipe> pipes;
+  context_model contexts;
+  std::deque<group_model> groups;
+  std::deque<after_end> after_ends;
   channel nil{sluice::chan<parcel>(), 0, true};
   tally count;
   int live = 0;  // routines that were started and have not left their last frame
@@ -151,6 +191,7 @@ class world {
  private:
   // The model is of one thread, whose routines take turns.
   [[no_unique_address]] sluice::detail::fibres_off one_thread_;
+  void stop_wait(actor& a);
   void check_waits(const actor& a);
 
   int steps_;
