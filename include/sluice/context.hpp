@@ -282,8 +282,9 @@ struct after_func_handle::registration {
 
   bool move_to(state s) noexcept {
     unsigned char expected = waits;
-    // relaxed: it decides which of two goes on, and hands nothing over
-    return is.compare_exchange_strong(expected, s, std::memory_order_relaxed);
+    // relaxed, both: it decides which of two goes on, and hands nothing over
+    return is.compare_exchange_strong(expected, s, std::memory_order_relaxed,
+                                      std::memory_order_relaxed);
   }
 };
 
