@@ -6,7 +6,9 @@
 #include "base/fibre.hpp"
 #include "os/signal_dispatcher.hpp"
 #include "sched/cancel_node.hpp"
+#include "sched/external_source.hpp"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -52,13 +54,20 @@ class signal_node final : public cancel_node {
   signal_node(context_ref parent, signal_set s) noexcept
       : cancel_node(std::move(parent), time_point::max()), watch_(*this, s) {}
 
-  void listen() { signal_dispatcher::instance().add(watch_); }
+  void listen() {
+    awaits_.emplace();
+    signal_dispatcher::instance().add(watch_);
+  }
 
  private:
   ~signal_node() override = default;
-  void on_cancelled() noexcept override { signal_dispatcher::instance().remove(watch_); }
+  void on_cancelled() noexcept override {
+    signal_dispatcher::instance().remove(watch_);
+    awaits_.reset();
+  }
 
   signal_watch watch_;
+  std::optional<external_source> awaits_;  // until all that a signal cancels has been told
 };
 
 void refuse_what_cannot_come(int signal) {

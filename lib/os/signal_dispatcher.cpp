@@ -7,6 +7,7 @@
 #include "base/futex.hpp"
 #include "base/signals_blocked.hpp"
 #include "sched/cancel_node.hpp"
+#include "sched/external_source.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -174,7 +175,8 @@ void signal_dispatcher::unblock_caught() const noexcept {
 }
 
 void signal_dispatcher::forget() noexcept {
-  pending.store(0, std::memory_order_relaxed);  // relaxed: the child has one thread
+  pending.store(0, std::memory_order_relaxed);           // relaxed: the child has one thread
+  external_threads.store(0, std::memory_order_relaxed);  // relaxed: likewise
   for (int s = 1; s <= most_signal; ++s) {
     if (std::exchange(asked_[static_cast<unsigned>(s)], 0U) != 0) put_back(s);
   }
@@ -195,6 +197,7 @@ void signal_dispatcher::need_thread() {
 }
 
 void signal_dispatcher::serve() noexcept {
+  const external_thread counted;
   for (;;) {
     const std::uint32_t seen = posted.load(std::memory_order_acquire);  // acquire: post() [G1]
     std::unique_lock lock(mu_);

@@ -145,7 +145,9 @@ bool deadlock_watch::is_alone() const {
   const int workers = static_cast<int>(ex_.workers().size());
   const int monitors = workers > 1 ? 1 : 0;
   const int jobs = static_cast<int>(ex_.blocking.count().threads);
-  const int ours = workers + monitors + jobs + 1 + detector_threads;
+  // relaxed: see external_thread
+  const int tellers = external_threads.load(std::memory_order_relaxed);
+  const int ours = workers + monitors + jobs + tellers + 1 + detector_threads;
   const int n = count_threads(ours);
   return n >= 0 && n <= ours;
 }

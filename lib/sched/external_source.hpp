@@ -25,4 +25,15 @@ inline bool has_external_source() noexcept {
   return external_sources.load(std::memory_order_relaxed) != 0;  // relaxed: see above
 }
 
+/// Threads of ours that tell of what comes, each while it lives: they make routines runnable only while a
+/// source counts. Counted by the thread itself, so that never more are counted than there are.
+inline constinit atomic<int> external_threads{0};
+
+class external_thread : immovable {
+ public:
+  // relaxed, both: a number too low is taken for a thread of the program's
+  external_thread() noexcept { external_threads.fetch_add(1, std::memory_order_relaxed); }
+  ~external_thread() { external_threads.fetch_sub(1, std::memory_order_relaxed); }
+};
+
 }  // namespace sluice::detail

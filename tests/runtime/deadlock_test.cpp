@@ -6,6 +6,7 @@
 #include <sluice/context.hpp>
 #include <sluice/errgroup.hpp>
 #include <sluice/go.hpp>
+#include <sluice/os/signal.hpp>
 #include <sluice/routine.hpp>
 #include <sluice/runtime.hpp>
 #include <sluice/stats.hpp>
@@ -22,6 +23,7 @@
 #include <mutex>
 #include <semaphore>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -255,6 +257,26 @@ TEST_SUITE("runtime/deadlock") {
         return run({.workers = 2}, nobody_sends);
       });
       CHECK(end.exited_with(counted ? 7 : 2));
+    }
+  }
+
+  TEST_CASE(
+      "deadlock: while a context waits for a signal it is none; once that is over, it is one") {
+    for (const int workers : {1, 2}) {
+      CAPTURE(workers);
+      const auto until_alarm = []() -> task<int> {
+        const itimerval soon{{}, {0, std::chrono::microseconds(a_while).count()}};
+        ::setitimer(ITIMER_REAL, &soon, nullptr);
+        const result<void> r = co_await with_context(signal_context(SIGALRM), nobody_sends);
+        co_return !r && r.error() == std::error_code(SIGALRM, signal_category()) ? 7 : 8;
+      };
+      CHECK(dies(until_alarm, workers).exited_with(7));
+      const auto no_more = []() -> task<> {
+        auto at_once = []() -> task<> { co_return; };
+        static_cast<void>(co_await with_context(signal_context(SIGALRM), at_once));
+        co_await nobody_sends();
+      };
+      CHECK(dies(no_more, workers).exited_with(2));
     }
   }
 
