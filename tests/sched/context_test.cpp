@@ -207,8 +207,8 @@ TEST_CASE("context: one cancel ends the many that wait on two executors, each wh
     } const home(lost);
     const leaves l(e);
     ++*waiting;
-    co_await with_context(
-        c, [](chan<int> in) -> task<> { static_cast<void>(co_await in.recv()); }(never));
+    static_cast<void>(co_await with_context(
+        c, [](chan<int> in) -> task<> { static_cast<void>(co_await in.recv()); }(never)));
   };
   for (const int workers : {1, 2}) {
     static constexpr int each = 200;
