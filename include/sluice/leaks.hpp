@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-/// Why routines are listed. Certain ones go on only if they are asked to stop.
+/// Why routines are listed. Certain ones end by a stop only: a cancel, or a deadline of their context.
 enum class leak_kind : unsigned char {
   nil_channel,   // certain: sends to or receives from a nil channel
   join_cycle,    // certain: each joins the next, the last one the first

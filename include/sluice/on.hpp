@@ -30,10 +30,11 @@ struct executor_here {
 ///
 /// f returns a task<T> or a plain T. The caller waits, so that arguments may borrow: a string_view, a span,
 /// std::ref(x).
-/// Returns: what f returns. Errors: rethrows what it threw; throws stopped_error if the other executor has been
+/// Returns: what f returns. Errors: rethrows what it threw; throws stopped_error if the other executor is
 ///   shut down; throws std::bad_alloc, or what copying throws.
 /// Cancellation: a stop of the caller stops f, and takes effect when that has ended; a result that it has by then
 ///   is delivered.
+/// Lifetime: what f has started by `go` stops when it returns, as in a group.
 /// Cost: two hand-overs between threads; a context and three frames.
 template <class F, class... A>
   requires detail::startable<F, A...>

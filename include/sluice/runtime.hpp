@@ -111,7 +111,7 @@ class SLUICE_EXPORT executor {
   /// Asks all routines to stop and waits until they have, naming stragglers once the grace is over.
   ~executor();
 
-  /// Starts a routine here, from any thread. As sluice::go otherwise.
+  /// Starts a routine here, from any thread, as sluice::go. Throws stopped_error once the executor is shut down.
   template <class F>
     requires detail::startable<F>
   auto go(F&& f, std::source_location site = std::source_location::current()) {

@@ -28,8 +28,8 @@ class [[nodiscard]] stop_token_context : public owned_context {
 
  private:
   struct canceller {
-    void operator()() const noexcept { of.cancel(cause); }
-    const owned_context& of;
+    void operator()() const noexcept { detail::cancel(of.node().get(), cause); }
+    context of;  // counted: with_context may have taken it over
     std::error_code cause;
   };
 

@@ -101,9 +101,8 @@ void signal_dispatcher::remove(signal_watch& w) noexcept {
     if (at == watches_.end()) return;
     watches_.erase(at);
     discount(w.signals);
-    if (is_needed()) return;
   }
-  post();  // the thread leaves
+  post();  // the thread leaves, or blocks what it need not hear of
 }
 
 bool signal_dispatcher::add_call(int signal, void (*call)() noexcept) {
@@ -151,6 +150,7 @@ void signal_dispatcher::discount(signal_set signals) noexcept {
 void signal_dispatcher::catch_signal(int signal) noexcept {
   // relaxed: what came to a handler that others have kept and called, nobody is to be told of
   pending.fetch_and(~bit_of(signal), std::memory_order_relaxed);
+  external_handler.store(sluice_on_signal, std::memory_order_relaxed);  // relaxed: a constant
   struct sigaction ours{};
   ours.sa_handler = sluice_on_signal;
   ours.sa_flags = SA_RESTART | SA_ONSTACK;

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include <signal.h>
+
 namespace sluice::detail {
 
 namespace {
@@ -19,6 +21,34 @@ constexpr int detector_threads = 1;  // the race detector's own
 #else
 constexpr int detector_threads = 0;
 #endif
+
+/// Whether the program has a handler of its own for a signal that may still come, on whatever thread.
+bool handles_signals() noexcept {
+  for (int s = 1; s <= SIGRTMAX; ++s) {
+    switch (s) {
+      case SIGSEGV:
+      case SIGBUS:
+      case SIGFPE:
+      case SIGILL:
+      case SIGTRAP:
+      case SIGSYS:
+      case SIGABRT:  // by what runs, and nothing does
+      case SIGPROF:
+        continue;
+      default:
+        break;
+    }
+    struct sigaction is{};
+    if (::sigaction(s, nullptr, &is) != 0) continue;  // the C library's own
+    if ((is.sa_flags & SA_SIGINFO) != 0) return true;
+    // relaxed: a constant
+    if (is.sa_handler != SIG_DFL && is.sa_handler != SIG_IGN &&
+        is.sa_handler != external_handler.load(std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
 
 /// What a routine's record says of it while all workers hold still.
 enum class stance : unsigned char {
@@ -103,13 +133,16 @@ deadlock deadlock_watch::walk(std::uint64_t main_id) {
   bool all_asleep = false;
   bool others = true;
   bool main_waits = false;
-  executor_core::try_while_all_paused([&](bool still, const std::vector<executor_core*>& all) {
-    if (!still) return;
-    others = all.size() > 1;
-    all_asleep = std::all_of(all.begin(), all.end(), [this](const executor_core* ex) {
+  const auto may_be = [this](const std::vector<executor_core*>& all) {
+    return std::all_of(all.begin(), all.end(), [this](const executor_core* ex) {
       return ex == &ex_ || ex->live() == 0 ||
              (ex->deadlocks.may_be_stuck() && ex->blocking.count().running == 0);
     });
+  };
+  executor_core::try_while_all_paused(may_be, [&](bool still, const auto& all) {
+    if (!still) return;
+    others = all.size() > 1;
+    all_asleep = may_be(all);
     routine_pool::instance().for_each([&](const routine& r) {
       routine_facts f;
       if (!read_facts(r, f) || f.phase != routine_phase::live) return;
@@ -140,16 +173,21 @@ bool deadlock_watch::are_parked(const worker* self, bool again) noexcept {
   return true;
 }
 
-/// Whether all threads of the process are those of this executor and the one that called run().
-bool deadlock_watch::is_alone() const {
+/// The threads of this executor, the one that called run(), and those that tell of signals.
+int deadlock_watch::own_threads() const {
   const int workers = static_cast<int>(ex_.workers().size());
   const int monitors = workers > 1 ? 1 : 0;
   const int jobs = static_cast<int>(ex_.blocking.count().threads);
   // relaxed: see external_thread
   const int tellers = external_threads.load(std::memory_order_relaxed);
-  const int ours = workers + monitors + jobs + tellers + 1 + detector_threads;
-  const int n = count_threads(ours);
-  return n >= 0 && n <= ours;
+  return workers + monitors + jobs + tellers + 1 + detector_threads;
+}
+
+/// Whether they are all that the process has, and nothing runs on one of them that is not ours.
+bool deadlock_watch::is_alone() const {
+  const int ours = own_threads();
+  // Once more behind it: a thread of the program's may have taken the place of one that has left.
+  return count_threads(ours) == ours && own_threads() == ours && !handles_signals();
 }
 
 std::uint64_t deadlock_watch::resumed() const noexcept {

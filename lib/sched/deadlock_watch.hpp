@@ -50,6 +50,7 @@ class deadlock_watch {
   deadlock examine(const worker* self);
   deadlock walk(std::uint64_t main_id);
   bool are_parked(const worker* self, bool again) noexcept;
+  int own_threads() const;
   bool is_alone() const;
   std::uint64_t resumed() const noexcept;
 

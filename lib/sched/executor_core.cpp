@@ -131,6 +131,10 @@ void executor_core::request_stop_all() noexcept {
 
 bool executor_core::stop_routines(time_point deadline) {
   request_stop_all();
+  return await_routines(deadline);
+}
+
+bool executor_core::await_routines(time_point deadline) noexcept {
   for (;;) {  // step 3
     // acquire: pairs with routines_ended() [X2]
     const std::uint32_t seen = ended_.load(std::memory_order_acquire);
@@ -148,10 +152,13 @@ bool executor_core::stop_routines(time_point deadline) {
 }
 
 void executor_core::stop_workers() noexcept {
-  // acquire: pairs with inject() [V1]
-  while (visitors_.load(std::memory_order_acquire) != 0)
+  // seq_cst, both: closed, then a look for visitors; pairs with visit [V2]. What they did is seen [V1].
+  closed_.store(true, std::memory_order_seq_cst);
+  while (visitors_.load(std::memory_order_seq_cst) != 0)
     ::sched_yield();
-  watch.stop();  // step 4
+  static_cast<void>(
+      await_routines(time_point::max()));  // what they have started ends at its first wait
+  watch.stop();                            // step 4
   for (auto& w : workers_) {
     if (w->thread.joinable()) w->request(attention_exit);
   }
@@ -291,10 +298,12 @@ void executor_core::while_all_paused(const std::function<void(bool still)>& f) {
 }
 
 void executor_core::try_while_all_paused(
+    const std::function<bool(const std::vector<executor_core*>& all)>& worth,
     const std::function<void(bool still, const std::vector<executor_core*>& all)>& f) {
   registry& r = registry::instance();
   const std::unique_lock lock(r.mu, std::try_to_lock);
-  if (lock.owns_lock()) while_paused(r.all, [&](bool still) { f(still, r.all); });
+  if (!lock.owns_lock() || !worth(r.all)) return;
+  while_paused(r.all, [&](bool still) { f(still, r.all); });
 }
 
 void executor_core::while_paused(const std::vector<executor_core*>& all,

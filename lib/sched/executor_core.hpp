@@ -87,10 +87,13 @@ class executor_core {
   void request_stop_all() noexcept;
   /// Steps 1 to 3. Returns: whether no routine is live.
   bool stop_routines(time_point deadline);
-  /// Steps 4 and 5. Requires: no routine is live.
+  /// Steps 4 and 5, after the last routines that were started meanwhile. Requires: no routine was live.
   void stop_workers() noexcept;
 
   // --- any thread
+
+  /// A thread that starts a routine from outside the workers: they are there until it has left.
+  class visit;
 
   /// Makes a routine runnable from outside its workers.
   void inject(routine& r) noexcept;
@@ -120,9 +123,10 @@ class executor_core {
   /// or be dead): frames must not be looked at then.
   /// One at a time in the process; executors are neither made nor ended meanwhile.
   static void while_all_paused(const std::function<void(bool still)>& f);
-  /// The same, unless somebody else does it now: for workers outside routines, whom that one waits for.
-  /// `all`: the executors of the process.
+  /// The same, unless somebody else does it now: for workers outside routines, whom that one waits for. And
+  /// unless `worth` says no, before anybody is held still. `all`: the executors of the process.
   static void try_while_all_paused(
+      const std::function<bool(const std::vector<executor_core*>& all)>& worth,
       const std::function<void(bool still, const std::vector<executor_core*>& all)>& f);
 
   const std::vector<std::unique_ptr<worker>>& workers() const noexcept { return workers_; }
@@ -152,6 +156,7 @@ class executor_core {
   static void while_paused(const std::vector<executor_core*>& all,
                            const std::function<void(bool still)>& f);
 
+  bool await_routines(time_point deadline) noexcept;
   void join_workers() noexcept;
   void request_pause() noexcept;
   bool await_pause(time_point hogs_until, time_point until) noexcept;
@@ -160,8 +165,31 @@ class executor_core {
   core_options options_;
   std::vector<std::unique_ptr<worker>> workers_;  // immutable once started
   atomic<bool> stopping_{false};                  // [X1]
-  atomic<std::uint32_t> visitors_{0};             // threads inside inject() [V1]
+  atomic<std::uint32_t> visitors_{0};             // threads inside inject(), or a visit [V1] [V2]
+  atomic<bool> closed_{false};                    // nothing runs here any more [V2]
   atomic<std::uint32_t> ended_{0};                // futex: bumped while stopping [X2]
+};
+
+class executor_core::visit : immovable {
+ public:
+  /// Null: a visit to nobody.
+  explicit visit(executor_core* ex) noexcept : ex_(ex) {
+    // seq_cst, both: a visitor, then a look; pairs with stop_workers() [V2]
+    if (ex_ == nullptr) return;
+    ex_->visitors_.fetch_add(1, std::memory_order_seq_cst);
+    refused_ = ex_->closed_.load(std::memory_order_seq_cst);
+  }
+  ~visit() {
+    if (ex_ == nullptr) return;
+    ex_->visitors_.fetch_sub(1,
+                             std::memory_order_release);  // release: pairs with stop_workers() [V1]
+  }
+  /// Whether the executor runs nothing more.
+  bool is_refused() const noexcept { return refused_; }
+
+ private:
+  executor_core* const ex_;
+  bool refused_ = false;
 };
 
 }  // namespace sluice::detail

@@ -29,6 +29,9 @@ inline bool has_external_source() noexcept {
 /// source counts. Counted by the thread itself, so that never more are counted than there are.
 inline constinit atomic<int> external_threads{0};
 
+/// The handler through which they hear of signals, or null.
+inline constinit atomic<void (*)(int)> external_handler{nullptr};
+
 class external_thread : immovable {
  public:
   // relaxed, both: a number too low is taken for a thread of the program's

@@ -76,6 +76,8 @@ routine_ref spawn(const start& s, const spawn_site& where) {
     ex = &w->ex;
   }
   const bool here = w != nullptr && &w->ex == ex;
+  const executor_core::visit visit(here ? nullptr : ex);
+  if (visit.is_refused()) throw stopped_error();
   routine& r = here ? *w->cache.take() : *routine_pool::instance().take(1);
   if (!here) tsan_forget({&r, sizeof r});  // as routine_cache::take()
   r.id = here ? w->cache.next_id() : routine_pool::instance().take_ids(1);

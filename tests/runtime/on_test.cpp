@@ -220,6 +220,17 @@ TEST_CASE("on: of an executor that is shut down, whoever waits hears of it") {
   CHECK(t.unwound(3));
 }
 
+TEST_CASE("on: an executor that is shut down takes nothing") {
+  executor here(one_worker);
+  executor there(one_worker);
+  CHECK(there.shutdown(1min).empty());
+  auto work = [&]() -> task<> {
+    CHECK_THROWS_AS(co_await on(there, where_it_runs), stopped_error);
+  };
+  here.go(work).get();
+  CHECK_THROWS_AS(there.go(where_it_runs), stopped_error);
+}
+
 TEST_CASE("on: from many routines to and fro") {
   constexpr int routines = 200;
   constexpr int rounds = 20;

@@ -258,6 +258,36 @@ TEST_SUITE("sched/executor") {
     CHECK(counted::balanced());
   }
 
+  TEST_CASE("executor: while it is shut down, what others start ends, or is refused") {
+    for (int round = 0; round < 100; ++round) {
+      auto ex = std::make_unique<executor>(executor_options{.workers = 1 + round % 2});
+      std::atomic<int> begun{0};
+      std::atomic<int> ended{0};
+      std::atomic<int> refused{0};
+      std::vector<std::thread> starters;
+      for (int i = 0; i < 2; ++i) {
+        starters.emplace_back([&] {
+          for (bool open = true; open; ++begun) {
+            try {
+              auto h = ex->go([] { return 1; });
+              ended += std::move(h).get();
+            } catch (const stopped_error&) {
+              open = false;
+              ++refused;
+            }
+          }
+        });
+      }
+      while (begun < round % 10)
+        std::this_thread::yield();
+      CHECK(ex->shutdown(std::chrono::minutes(1)).empty());
+      for (auto& t : starters)
+        t.join();
+      CHECK(refused == 2);
+      CHECK(begun == ended + refused);
+    }
+  }
+
   TEST_CASE("executor: shutdown from one of its own routines panics") {
     executor ex({.workers = 2});
     auto h = ex.go(

@@ -71,6 +71,20 @@ TEST_CASE("stop_token: a context without a source behind the token lives and end
   });
 }
 
+TEST_CASE("stop_token: a context that is handed over is cancelled by a request, too") {
+  everywhere([]() -> task<> {
+    std::stop_source source;
+    auto h = go([&source]() -> task<> {
+      const result<void> r =
+          co_await with_context(stop_token_context(source.get_token()), wait_for_ever());
+      CHECK(!r);
+    });
+    co_await until_waiting(h.id());
+    CHECK(source.request_stop());
+    co_await std::move(h);
+  });
+}
+
 TEST_CASE("stop_token: requested by another thread") {
   on_executors([]() -> task<> {
     std::jthread asker;
