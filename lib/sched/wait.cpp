@@ -160,9 +160,23 @@ void make_runnable(routine& r) noexcept {
 
 // ---- claimed_batch
 
+namespace {
+
+routine* next_of(const routine& r) noexcept {
+  const unseen_scope unseen;
+  return r.next;
+}
+void unlink(routine& r) noexcept {
+  const unseen_scope unseen;
+  r.next = nullptr;
+}
+
+}  // namespace
+
+// The batch lies on the stack of whoever claims, the links in records: nothing orders the two (base/fibre.hpp).
 void claimed_batch::add(routine& r) noexcept {
   if (count_ != 0 && first_->executor != r.executor) release();
-  const worker_scope as_worker;
+  const unseen_scope unseen;
   r.next = nullptr;
   if (count_++ == 0) {
     first_ = &r;
@@ -174,12 +188,12 @@ void claimed_batch::add(routine& r) noexcept {
 
 void claimed_batch::release() noexcept {
   const std::size_t n = std::exchange(count_, 0);
-  if (n < full) return make_all_runnable(std::exchange(first_, nullptr));
-  for (routine* r = first_; r != nullptr; r = r->next)
+  routine* const first = std::exchange(first_, nullptr);
+  if (n < full) return make_all_runnable(first);
+  for (routine* r = first; r != nullptr; r = next_of(*r))
     r->fibre.hand_over();
   worker* w = current_worker();
-  executor_core& ex = *first_->executor;
-  routine* const first = std::exchange(first_, nullptr);
+  executor_core& ex = *first->executor;
   if (w != nullptr && &w->ex == &ex) {
     w->push_shared(first, last_, n);
   } else {
@@ -189,7 +203,8 @@ void claimed_batch::release() noexcept {
 
 void make_all_runnable(routine* first) noexcept {
   while (first != nullptr) {
-    routine* following = std::exchange(first->next, nullptr);
+    routine* following = next_of(*first);
+    unlink(*first);
     make_runnable(*first);
     first = following;
   }
