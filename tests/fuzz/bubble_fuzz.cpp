@@ -110,14 +110,14 @@ void check_reach(const tally& t) {
     CAPTURE(to_string(static_cast<what>(i)));
     CHECK(t.of[i] > 0);
   }
-  for (const wait_for kind :
-       {wait_for::channel, wait_for::sleep, wait_for::join, wait_for::operation, wait_for::turn,
-        wait_for::done, wait_for::room}) {
+  for (const wait_for kind : {wait_for::channel, wait_for::sleep, wait_for::join,
+                              wait_for::operation, wait_for::turn, wait_for::done}) {
     CAPTURE(static_cast<int>(kind));
     CHECK(t.stopped_in[static_cast<std::size_t>(kind)] > 0);
     CHECK(t.won_in[static_cast<std::size_t>(kind)] > 0);
   }
-  for (const wait_for kind : {wait_for::group, wait_for::calm}) {
+  // That room comes in the very step of a stop is rare: some short campaigns have none.
+  for (const wait_for kind : {wait_for::room, wait_for::group, wait_for::calm}) {
     CAPTURE(static_cast<int>(kind));
     CHECK(t.stopped_in[static_cast<std::size_t>(kind)] > 0);
   }
