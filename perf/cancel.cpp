@@ -71,8 +71,8 @@ sluice::task<> by_handle(perf::meter* m, std::uint64_t n) {
 sluice::task<> by_context(perf::meter* m, std::uint64_t n) {
   crowd c;
   const sluice::owned_context all = sluice::context::background().with_cancel();
-  co_await sluice::with_context(
-      all, gather(&c, static_cast<std::vector<sluice::join_handle<>>*>(nullptr), n));
+  static_cast<void>(co_await sluice::with_context(
+      all, gather(&c, static_cast<std::vector<sluice::join_handle<>>*>(nullptr), n)));
   m->start();
   all.cancel();
   co_await c.gone.recv();
