@@ -194,7 +194,7 @@ TEST_SUITE("model/shutdown") {
           {"executor_core.cpp", "routines_ended", model::changes, release, relaxed},
           stop_against<end_at_once>, true);
     finds("stop_routines sleeps for ever", "shutdown, an end is looked for without an acquire",
-          {"executor_core.cpp", "stop_routines", model::loads, acquire, relaxed},
+          {"executor_core.cpp", "await_routines", model::loads, acquire, relaxed},
           stop_against<end_at_once>, true);
     finds("race", "shutdown, an end is counted without a release",
           {"counters.hpp", "add", model::stores, release, relaxed}, stop_against<end_at_once>);
