@@ -66,7 +66,7 @@ class join_handle {
 /// pointer is an explicit borrow.
 /// Returns: a handle; dropping it detaches the routine.
 /// Errors: panics outside a routine (executor::go works there). Throws what copying throws.
-/// Cost: one frame (two if f captures or takes references); no system call unless a worker is idle.
+/// Cost: one frame (two if f captures, takes references, or converts); no system call unless a worker is idle.
 /// At most 8 arguments; gather more in a struct.
 template <class F>
   requires detail::startable<F>

@@ -13,8 +13,10 @@
 #include <memory>
 #include <set>
 #include <source_location>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -34,6 +36,19 @@ task<std::size_t> keeps_a_reference(const std::string& text, const std::vector<i
   for (int i = 0; i < 3; ++i)
     co_await yield();
   co_return text.size() + list.size();
+}
+
+struct view_of_counted {
+  view_of_counted(const counted& c) : of(&c) {}
+  const counted* of;
+};
+task<int> keeps_a_view(view_of_counted v) {
+  co_await yield();
+  co_return counted::live() > 0 ? v.of->value() : -1;
+}
+task<std::size_t> keeps_views(std::string_view text, std::span<const int> list) {
+  co_await yield();
+  co_return text.size() + list.size() + static_cast<std::size_t>(text.back() + list.back());
 }
 
 task<int> takes_an_rvalue(std::unique_ptr<int>&& p) {
@@ -176,6 +191,17 @@ TEST_SUITE("sched/go") {
       const std::size_t three = co_await std::move(literal);
       CHECK(three == 3);
     });
+  }
+
+  TEST_CASE("go: what a parameter is a view of lives as long as the routine") {
+    everywhere([]() -> task<> {
+      CHECK(co_await go(keeps_a_view, counted(7)) == 7);
+      CHECK(co_await go([](view_of_counted v) { return keeps_a_view(v); }, counted(8)) == 8);
+      const std::string text(100, 'a');
+      const std::vector<int> list(100, 1);
+      CHECK(co_await go(keeps_views, text, list) == 200 + 'a' + 1);
+    });
+    CHECK(counted::balanced());
   }
 
   TEST_CASE("go: an lvalue argument is copied: the caller's may change and go") {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // From a callable and its arguments to the root frame of a routine.
 //
-// Where the callable keeps no state and takes its parameters by value, the coroutine's own frame
-// owns all: one allocation. Otherwise a box beside the frame owns the closure and the arguments, so
-// that capturing lambdas and `const T&` parameters live as long as the routine.
+// Where the callable keeps no state and takes its parameters by value, as they are passed, the coroutine's
+// own frame owns all: one allocation. Otherwise a box beside the frame owns the closure and the arguments,
+// so that capturing lambdas, and what `const T&` parameters and views refer to, live as long as the routine.
 #pragma once
 
 #include <sluice/detail/coro/frame_alloc.hpp>
@@ -85,29 +85,42 @@ constexpr call_result<F, A...> call(F&& f, A&&... a) {
   }
 }
 
-/// Whether every parameter is taken by value, so that the coroutine's frame owns them.
-/// Not known for overloaded or generic callables: these are boxed.
-template <class Signature>
-inline constexpr bool by_value = false;
-template <class R, class... P>
-inline constexpr bool by_value<R (*)(P...)> = (!std::is_reference_v<P> && ...);
-template <class R, class... P>
-inline constexpr bool by_value<R (*)(P...) noexcept> = (!std::is_reference_v<P> && ...);
-template <class C, class R, class... P>
-inline constexpr bool by_value<R (C::*)(P...)> = (!std::is_reference_v<P> && ...);
-template <class C, class R, class... P>
-inline constexpr bool by_value<R (C::*)(P...) const> = (!std::is_reference_v<P> && ...);
-template <class C, class R, class... P>
-inline constexpr bool by_value<R (C::*)(P...) noexcept> = (!std::is_reference_v<P> && ...);
-template <class C, class R, class... P>
-inline constexpr bool by_value<R (C::*)(P...) const noexcept> = (!std::is_reference_v<P> && ...);
+/// Whether a parameter that is made of a copy of the argument outlives that copy: not a reference to it, nor an
+/// object of another type, which may be a view of it. What is made of a number or a pointer refers to neither.
+template <class P, class A>
+inline constexpr bool outlives_argument =
+    !std::is_reference_v<P> && (std::is_same_v<std::remove_cv_t<P>, A> || std::is_scalar_v<A>);
 
-template <class F>
-consteval bool owns_nothing() {
+/// Whether that holds for each parameter, so that the coroutine's frame owns all.
+/// Not known for overloaded or generic callables: these are boxed.
+template <class Signature, class... A>
+inline constexpr bool by_value = false;
+template <class R, class... P, class... A>
+  requires(sizeof...(P) == sizeof...(A))
+inline constexpr bool by_value<R (*)(P...), A...> = (outlives_argument<P, A> && ...);
+template <class R, class... P, class... A>
+  requires(sizeof...(P) == sizeof...(A))
+inline constexpr bool by_value<R (*)(P...) noexcept, A...> = (outlives_argument<P, A> && ...);
+template <class C, class R, class... P, class... A>
+  requires(sizeof...(P) == sizeof...(A))
+inline constexpr bool by_value<R (C::*)(P...), A...> = (outlives_argument<P, A> && ...);
+template <class C, class R, class... P, class... A>
+  requires(sizeof...(P) == sizeof...(A))
+inline constexpr bool by_value<R (C::*)(P...) const, A...> = (outlives_argument<P, A> && ...);
+template <class C, class R, class... P, class... A>
+  requires(sizeof...(P) == sizeof...(A))
+inline constexpr bool by_value<R (C::*)(P...) noexcept, A...> = (outlives_argument<P, A> && ...);
+template <class C, class R, class... P, class... A>
+  requires(sizeof...(P) == sizeof...(A))
+inline constexpr bool by_value<R (C::*)(P...) const noexcept, A...> =
+    (outlives_argument<P, A> && ...);
+
+template <class F, class... A>
+consteval bool frame_owns_all() {
   if constexpr (std::is_pointer_v<F>) {
-    return by_value<F>;
+    return by_value<F, A...>;
   } else if constexpr (std::is_empty_v<F> && requires { &F::operator(); }) {
-    return by_value<decltype(&F::operator())>;
+    return by_value<decltype(&F::operator()), A...>;
   } else {
     return false;
   }
@@ -204,7 +217,7 @@ routine_ref start_routine(const spawn_site& where, F&& f, A&&... a) {
     return spawn_task(
         call_plain<result, callee, std::decay_t<A>...>(std::forward<F>(f), std::forward<A>(a)...),
         nullptr, where);
-  } else if constexpr (owns_nothing<callee>()) {
+  } else if constexpr (frame_owns_all<callee, std::decay_t<A>...>()) {
     return spawn_task(detail::call(std::forward<F>(f), std::decay_t<A>(std::forward<A>(a))...),
                       nullptr, where);
   } else {
