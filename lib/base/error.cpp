@@ -3,6 +3,8 @@
 #include <sluice/detail/base/assert.hpp>
 #include <sluice/error.hpp>
 
+#include "base/immortal.hpp"
+
 #include <cstring>
 #include <stdexcept>
 
@@ -74,11 +76,7 @@ std::uintptr_t copy_object(std::uintptr_t object) {
 
 const std::error_category& sluice_category() noexcept {
   // Never destroyed: errors are compared and printed by destructors of static objects too.
-  static union holder {
-    constexpr holder() noexcept : it() {}
-    ~holder() {}
-    category it;
-  } constinit forever;
+  static constinit detail::immortal<category> forever;
   return forever.it;
 }
 

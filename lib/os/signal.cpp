@@ -4,6 +4,7 @@
 #include <sluice/os/signal.hpp>
 
 #include "base/fibre.hpp"
+#include "base/immortal.hpp"
 #include "os/signal_dispatcher.hpp"
 #include "sched/cancel_node.hpp"
 #include "sched/external_source.hpp"
@@ -37,11 +38,7 @@ class category final : public std::error_category {
 
 const std::error_category& signal_category() noexcept {
   // Never destroyed: causes are printed by destructors of static objects too.
-  static union holder {
-    constexpr holder() noexcept : it() {}
-    ~holder() {}
-    category it;
-  } constinit forever;
+  static constinit detail::immortal<category> forever;
   return forever.it;
 }
 

@@ -5,6 +5,7 @@
 #include <sluice/os/signal.hpp>
 
 #include "base/futex.hpp"
+#include "base/immortal.hpp"
 #include "base/signals_blocked.hpp"
 #include "sched/cancel_node.hpp"
 #include "sched/external_source.hpp"
@@ -53,6 +54,11 @@ void for_each(signal_set signals, F f) {
     f(std::countr_zero(signals) + 1);
 }
 
+/// Whoever has the signals now gets them: perhaps on this thread, and to call back here.
+void send(signal_set signals) noexcept {
+  for_each(signals, [](int s) { ::kill(::getpid(), s); });
+}
+
 /// Takes the place of an object that a thread of the parent has left in some state.
 template <class T>
 void renew(T& of_the_parent) noexcept {
@@ -63,11 +69,7 @@ void renew(T& of_the_parent) noexcept {
 
 signal_dispatcher& signal_dispatcher::instance() {
   // Never destroyed: contexts are cancelled by destructors of static objects too, and the thread may run.
-  static union holder {
-    holder() : it() {}
-    ~holder() {}
-    signal_dispatcher it;
-  } forever;
+  static immortal<signal_dispatcher> forever;
   return forever.it;
 }
 
@@ -95,14 +97,17 @@ void signal_dispatcher::add(signal_watch& w) {
 }
 
 void signal_dispatcher::remove(signal_watch& w) noexcept {
+  signal_set untold = 0;
   {
     const std::lock_guard lock(mu_);
     const auto at = std::find(watches_.begin(), watches_.end(), &w);
     if (at == watches_.end()) return;
     watches_.erase(at);
     discount(w.signals);
+    untold = take_untold();
   }
   post();  // the thread leaves, or blocks what it need not hear of
+  send(untold);
 }
 
 bool signal_dispatcher::add_call(int signal, void (*call)() noexcept) {
@@ -122,14 +127,17 @@ bool signal_dispatcher::add_call(int signal, void (*call)() noexcept) {
 
 void signal_dispatcher::remove_call() noexcept {
   std::thread leaving;
+  signal_set untold = 0;
   {
     std::unique_lock lock(mu_);
     call_ = nullptr;
     discount(bit_of(call_signal_));
     called_.wait(lock, [&] { return !calling_; });
     if (!is_needed()) leaving = std::move(thread_);
+    untold = take_untold();
   }
   post();
+  send(untold);
   if (leaving.joinable()) leaving.join();
 }
 
@@ -154,7 +162,10 @@ void signal_dispatcher::catch_signal(int signal) noexcept {
   struct sigaction ours{};
   ours.sa_handler = sluice_on_signal;
   ours.sa_flags = SA_RESTART | SA_ONSTACK;
-  ::sigaction(signal, &ours, &former_[static_cast<unsigned>(signal)]);
+  struct sigaction former{};
+  ::sigaction(signal, &ours, &former);
+  // Ours may stand there still, put back by others who had kept it.
+  if (!is_ours(former)) former_[static_cast<unsigned>(signal)] = former;
 }
 
 void signal_dispatcher::put_back(int signal) noexcept {
@@ -163,7 +174,11 @@ void signal_dispatcher::put_back(int signal) noexcept {
   if (is_ours(is)) ::sigaction(signal, &former_[static_cast<unsigned>(signal)], nullptr);
   // relaxed: the bit is all there is
   const signal_set before = pending.fetch_and(~bit_of(signal), std::memory_order_relaxed);
-  if ((before & bit_of(signal)) != 0) ::kill(::getpid(), signal);  // D2
+  untold_ |= before & bit_of(signal);  // D2
+}
+
+signal_set signal_dispatcher::take_untold() noexcept {
+  return std::exchange(untold_, 0);
 }
 
 void signal_dispatcher::unblock_caught() const noexcept {
@@ -208,9 +223,11 @@ void signal_dispatcher::serve() noexcept {
     }
     const came now = take();
     calling_ = now.call != nullptr;
+    const signal_set untold = take_untold();
     unblock_caught();
     lock.unlock();
 
+    send(untold);
     for (signal_watch* w = now.told; w != nullptr;) {
       const context_ref hold(&w->context);
       signal_watch* following = w->next;

@@ -72,6 +72,8 @@ class signal_dispatcher : immovable {
     void (*call)() noexcept = nullptr;
   };
 
+  template <class>
+  friend union immortal;
   signal_dispatcher();
   ~signal_dispatcher() = default;
 
@@ -83,6 +85,7 @@ class signal_dispatcher : immovable {
   void discount(signal_set signals) noexcept;
   void catch_signal(int signal) noexcept;
   void put_back(int signal) noexcept;
+  signal_set take_untold() noexcept;
   void unblock_caught() const noexcept;
   void forget() noexcept;
 
@@ -92,7 +95,8 @@ class signal_dispatcher : immovable {
   int call_signal_ = 0;
   bool calling_ = false;
   std::condition_variable called_;
-  std::thread thread_;  // who serves; not a thread: nobody does, or it is leaving
+  std::thread thread_;     // who serves; not a thread: nobody does, or it is leaving
+  signal_set untold_ = 0;  // have come, for nobody: to be sent again, without the lock [D2]
   std::array<unsigned, most_signal + 1> asked_{};  // how many are to be told of that signal
   std::array<struct sigaction, most_signal + 1> former_{};  // of those that are caught
 };

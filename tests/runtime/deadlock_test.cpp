@@ -84,7 +84,7 @@ task<> group_at_its_limit() {
 }
 
 task<> after_all_else() {
-  auto call = [] { ::usleep(1000); };
+  auto call = [] {};
   co_await blocking(call);
   auto brief = []() -> task<> { co_await sleep_for(std::chrono::hours(1)); };
   static_cast<void>(co_await with_timeout(std::chrono::milliseconds(2), brief));
