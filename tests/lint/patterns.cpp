@@ -125,3 +125,12 @@ task<> awaits_before() {
   int numbers[2] = {co_await number(), 2};
   use(a, f, numbers);
 }
+
+// What g++ 12 never compiles
+
+#ifndef SLUICE_LINT
+task<> awaits_in_braces_elsewhere() {
+  aggregate a{co_await text(), 1};
+  use(a);
+}
+#endif

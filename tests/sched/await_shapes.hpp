@@ -310,7 +310,7 @@ inline sluice::task<int> through_a_pointer(shape_watch& w) {
   co_return one + co_await step(w);
 }
 
-#if !defined(__GNUC__) || defined(__clang__) || __GNUC__ > 12
+#if !defined(SLUICE_LINT) && (!defined(__GNUC__) || defined(__clang__) || __GNUC__ > 12)
 inline sluice::task<int> without_declarations(shape_watch& w) {  // A
   while (co_await step(w) != 3) {
   }
@@ -399,7 +399,7 @@ inline constexpr await_shape await_shapes[] = {
     {"of a member", of_a_member, 2},
     {"in the return", in_the_return, 2},
     {"through a pointer", through_a_pointer, 2},
-#if !defined(__GNUC__) || defined(__clang__) || __GNUC__ > 12
+#if !defined(SLUICE_LINT) && (!defined(__GNUC__) || defined(__clang__) || __GNUC__ > 12)
     {"without declarations", without_declarations, 3},
     {"of an owning temporary", of_an_owning_temporary, 2},
     {"with aggregates", with_aggregates, 3},
